@@ -1,0 +1,41 @@
+# Thin: every target calls python -m helpers or pytest in the repository's own .venv.
+PYTHON ?= python3
+SHOP ?= sample
+NBVAL ?= --nbval
+BIN := .venv/bin
+
+.PHONY: report lab test lint refresh check clean
+
+report: .venv/.ready $(if $(filter cdnow%,$(SHOP)),.venv/.examples)
+	$(BIN)/python -m helpers report --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(if $(MONTHS),--months $(MONTHS)) $(ARGS)
+
+lab: .venv/.ready $(if $(filter cdnow%,$(SHOP)),.venv/.examples)
+	$(BIN)/python -m helpers lab --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(ARGS)
+
+test: .venv/.tests lint
+	$(BIN)/python -m pytest $(NBVAL) --nbval-current-env -n 2 --dist loadscope tests helpers notebooks $(ARGS)
+
+lint: .venv/.tests
+	$(BIN)/ruff check . && $(BIN)/ruff format --check helpers tests
+
+# Execute the committed notebooks anew and normalize them; `check` says whether that would change anything.
+refresh check: .venv/.ready
+	$(BIN)/python -m helpers $@
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.ready: .venv/bin/python requirements.txt constraints.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet -r requirements.txt -c constraints.txt
+	touch $@
+
+.venv/.examples: .venv/.ready requirements-examples.txt
+	$(BIN)/python -m pip install --quiet --no-deps -r requirements-examples.txt
+	touch $@
+
+.venv/.tests: .venv/.examples requirements-test.txt
+	$(BIN)/python -m pip install --quiet -r requirements-test.txt -c constraints.txt
+	touch $@
+
+clean:
+	rm -rf .venv work data/*/clean data/*/summaries

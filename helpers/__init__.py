@@ -1,0 +1,1 @@
+"""Helpers of the LTV workbook: a shop's orders in, summaries, measures and pictures out."""

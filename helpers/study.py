@@ -1,0 +1,93 @@
+"""A shop as it was known at the end of a month: the one object that every notebook works on."""
+
+import calendar
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from helpers import cleaning
+from helpers.cleaning import CleanInfo
+from helpers.shop import Shop, load_shop
+from helpers.sources import clean_schema, day_name
+from helpers.tables import TABLES
+
+
+@dataclass(frozen=True)
+class Study:
+    """Clean tables of a shop cut to what was known at the end of a month (rule: month decides).
+
+    ``con`` is the engine connection; `table` gives lazy engine tables, never frames.
+    """
+
+    shop: Shop
+    info: CleanInfo
+    month: str
+    con: Any
+
+    @property
+    def start(self) -> date:
+        """First day of the month."""
+        return date.fromisoformat(f"{self.month}-01")
+
+    @property
+    def end(self) -> date:
+        """Last day of the month; nothing later is seen."""
+        return self.start.replace(day=calendar.monthrange(self.start.year, self.start.month)[1])
+
+    @property
+    def history_starts_at(self) -> date:
+        """First day from which every order is known."""
+        return self.shop.history_starts_at or self.info.first_day
+
+    @property
+    def history_is_whole(self) -> bool:
+        """True if the history reaches back to the shop's opening, so no first order is missed."""
+        opened = self.shop.opened_at
+        return opened is not None and opened >= self.history_starts_at
+
+    @property
+    def currency(self) -> str:
+        """ISO 4217 code of the shop's currency."""
+        return self.shop.currency
+
+    @property
+    def title(self) -> str:
+        """The shop's title."""
+        return self.shop.title
+
+    def money(self, amount: float, digits: int | None = None) -> str:
+        """Write an amount in the shop's currency."""
+        from helpers.show import money_in
+
+        return money_in(self.currency)(amount, digits)
+
+    def has(self, table: str, *columns: str) -> bool:
+        """Say whether the shop fills a table, and all the columns named."""
+        found = self.info.tables.get(table)
+        return bool(found and found["kept"]) and set(columns) <= set(found["columns"])
+
+    def table(self, name: str):
+        """Give a clean table as of the month's end; an absent optional table is empty."""
+        if name not in self.info.tables:
+            import ibis
+
+            return ibis.memtable([], schema=clean_schema(name))
+        rows = self.con.read_parquet(str(self.info.folder / f"{name}.parquet"))
+        dated_by = TABLES[name].dated_by
+        kinds = {column.name: column.type for column in TABLES[name].columns}
+        day = "event_date" if name == "orders" else dated_by
+        if kinds.get(day) == "timestamp":
+            day = day_name(day)
+        seen = rows[day].isnull() | (rows[day] <= self.end)
+        return rows.filter(seen & (rows.known_date.isnull() | (rows.known_date <= self.end)))
+
+
+def open_study(shop: str, month: str = "") -> Study:
+    """Open a shop as of a month: its name or folder, and a month as 2026-06 (empty: last complete).
+
+    Raises UsageError or DataError with what was given, what is needed, and how to mend it.
+    """
+    found = load_shop(shop)
+    info = cleaning.prepare(found)
+    month = cleaning.check_month(found, info, month)
+    return Study(shop=found, info=info, month=month, con=cleaning.connect(found))

@@ -1,0 +1,43 @@
+"""Shared ground: reports and work of every test stay in temporary folders; small shops on disk."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# Set before any kernel starts: what a user has published must not change what a test sees.
+_SCRATCH = Path(tempfile.mkdtemp(prefix="ltv-tests-"))
+os.environ["LTV_REPORTS"] = str(_SCRATCH / "reports")
+os.environ["LTV_WORK"] = str(_SCRATCH / "work")
+
+ORDERS = """order_id,customer_id,ordered_at,revenue
+1,anna,2026-01-05 10:00:00,20.00
+2,ben,2026-01-10 11:00:00,30.00
+3,anna,2026-02-01 12:00:00,25.50
+4,cleo,2026-02-15 13:00:00,12.25
+5,ben,2026-03-31 23:59:59,40.00
+"""
+
+
+@pytest.fixture
+def make_shop(tmp_path):
+    """Write a shop folder: its orders file, other files by name, and lines of shop.toml."""
+
+    def make(orders: str | bytes = ORDERS, *, toml: str = "", orders_toml: str = "", **files) -> Path:
+        folder = tmp_path / "corner"
+        folder.mkdir(exist_ok=True)
+        content = orders if isinstance(orders, bytes) else orders.encode()
+        (folder / "orders.csv").write_bytes(content)
+        tables = ""
+        for name, text in files.items():
+            (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+            tables += f'\n[tables.{name}]\nfiles = "{name}.csv"\n'
+        (folder / "shop.toml").write_text(
+            f'currency = "EUR"\ntime_zone = "Europe/Berlin"\n{toml}\n'
+            f'[tables.orders]\nfiles = "orders.csv"\n{orders_toml}\n{tables}',
+            encoding="utf-8",
+        )
+        return folder
+
+    return make

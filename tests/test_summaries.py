@@ -1,0 +1,269 @@
+"""Summaries against slow and obvious Python, on random shops with refunds and same-day orders."""
+
+from collections import defaultdict
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import summaries
+from helpers.errors import UsageError
+from helpers.study import open_study
+
+END = date(2025, 6, 30)
+
+
+def random_orders(seed: int, *, customers: int = 40) -> pd.DataFrame:
+    rng, rows = np.random.default_rng(seed), []
+    start = date(2024, 1, 1)
+    for customer in range(customers):
+        day = start + timedelta(days=int(rng.integers(0, 300)))
+        for number in range(int(rng.integers(1, 7))):
+            order = f"{customer}-{number}"
+            total = 0
+            for line in range(int(rng.integers(1, 3))):
+                cents, cost = int(rng.integers(0, 9000)), int(rng.integers(0, 4000))
+                total += cents
+                known = rng.random() > 0.2
+                rows.append((order, line, customer, day, cents, cost if known else None, "", None))
+            if rng.random() < 0.25:
+                back = total if rng.random() < 0.5 else total // 2
+                when = day + timedelta(days=int(rng.integers(0, 60)))
+                of = order if rng.random() < 0.8 else "unknown"
+                rows.append((f"r{order}", 0, customer, day, -back, 0, of, when))
+            day += timedelta(days=int(rng.choice([0, 1, 20, 45, 200])))
+            if day > END + timedelta(days=40):
+                break
+    names = ["order_id", "line_id", "customer_id", "ordered_at", "cents", "cogs", "refund_of", "refunded_at"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def as_csv(orders: pd.DataFrame) -> str:
+    text = orders.assign(
+        revenue=orders.cents.map(lambda c: f"{c / 100:.2f}"),
+        cogs=orders.cogs.map(lambda c: "" if pd.isna(c) else f"{c / 100:.2f}"),
+        is_refund=orders.order_id.str.startswith("r"),
+    )
+    return text.drop(columns="cents").to_csv(index=False)
+
+
+@pytest.fixture(params=[1, 2, 3])
+def shop(request, make_shop):
+    orders = random_orders(request.param)
+    folder = make_shop(as_csv(orders), toml="complete_through = 2025-08-31\nopened_at = 2024-01-01")
+    return orders, open_study(str(folder), f"{END:%Y-%m}")
+
+
+def obvious_days(orders: pd.DataFrame) -> dict:
+    """(customer, day) -> sums in cents, by loops."""
+    known = orders[[(row.refunded_at or row.ordered_at) <= END for row in orders.itertuples()]]
+    sold = {(r.order_id, r.customer_id): r.ordered_at for r in known.itertuples() if r.order_id[0] != "r"}
+    days = defaultdict(lambda: {"orders": set(), "revenue": 0, "margin": 0, "covered": 0, "refunds": 0})
+    for r in known.itertuples():
+        refund = r.order_id[0] == "r"
+        day = sold.get((r.refund_of, r.customer_id), r.ordered_at) if refund else r.ordered_at
+        cell = days[r.customer_id, day]
+        cell["revenue"] += r.cents
+        if not pd.isna(r.cogs):
+            cell["margin"] += r.cents - int(r.cogs)
+            cell["covered"] += r.cents
+        if refund:
+            cell["refunds"] -= r.cents
+        else:
+            cell["orders"].add(r.order_id)
+    return days
+
+
+def purchases(days: dict) -> dict:
+    """customer -> sorted purchase days."""
+    found = defaultdict(list)
+    for (customer, day), cell in sorted(days.items()):
+        if cell["orders"] and not (cell["refunds"] > 0 and cell["revenue"] <= 0):
+            found[customer].append(day)
+    return found
+
+
+def test_customer_days(shop):
+    orders, study = shop
+    expected = obvious_days(orders)
+    found = summaries.engine_table(study, "customer_days").execute()
+    assert len(found) == len(expected)
+    for row in found.itertuples():
+        cell = expected[int(row.customer_id), pd.Timestamp(row.day).date()]
+        assert (row.orders, row.revenue, row.margin, row.margin_revenue, row.refunds) == (
+            len(cell["orders"]), cell["revenue"], cell["margin"], cell["covered"], cell["refunds"]
+        )  # fmt: skip
+
+
+def test_states_and_spend(shop):
+    orders, study = shop
+    days = obvious_days(orders)
+    expected, spend = defaultdict(int), defaultdict(int)
+    for customer, bought in purchases(days).items():
+        expected[len(bought) - 1, bought[0], bought[-1]] += 1
+        repeat = [days[customer, day]["revenue"] for day in bought[1:]]
+        repeat = [amount for amount in repeat if amount > 0]
+        if repeat:
+            spend[len(repeat), sum(repeat)] += 1
+    states = summaries.load(study, "customer_states")
+    found = {(r.frequency, r.first_day.date(), r.last_day.date()): r.n for r in states.itertuples()}
+    assert found == expected
+    spends = summaries.load(study, "spend_states")
+    assert {(r.frequency, round(r.total_spend * 100)): r.n for r in spends.itertuples()} == spend
+
+
+def test_gaps_and_holdout(shop):
+    orders, study = shop
+    bought = purchases(obvious_days(orders))
+    expected = defaultdict(int)
+    for days in bought.values():
+        for number, day in enumerate(days, 1):
+            later = days[number] if number < len(days) else None
+            expected[number, ((later or END) - day).days, later is not None] += 1
+    gaps = summaries.load(study, "gaps")
+    assert {(r.order_number, r.days, r.event): r.n for r in gaps.itertuples()} == expected
+    split = date(2024, 12, 31)
+    known = defaultdict(int)
+    for days in bought.values():
+        before = [day for day in days if day <= split]
+        if before:
+            known[len(before) - 1, before[0], before[-1], len(days) - len(before)] += 1
+    found = summaries.load(study, "holdout_states", split=split.isoformat())
+    assert {
+        (r.frequency, r.first_day.date(), r.last_day.date(), r.holdout_frequency): r.n
+        for r in found.itertuples()
+    } == known
+
+
+def cohort_of(days: dict) -> dict:
+    first = {}
+    for (customer, day), cell in sorted(days.items()):
+        if cell["orders"]:
+            first.setdefault(customer, day)
+    return first
+
+
+@pytest.mark.parametrize("unit", ["month", "days30", "horizon"])
+def test_cohort_ages(shop, unit):
+    orders, study = shop
+    days = obvious_days(orders)
+    first = cohort_of(days)
+    steps = defaultdict(lambda: defaultdict(int))
+    for (customer, day), cell in days.items():
+        start = first.get(customer)
+        if start is None or day < start:
+            continue
+        elapsed = (day - start).days
+        months = (day.year - start.year) * 12 + day.month - start.month
+        ends = [end for end in summaries.HORIZONS if elapsed < end]
+        age = {"month": months, "days30": elapsed // 30, "horizon": ends[0] if ends else None}[unit]
+        if age is not None:
+            steps[customer][age] += cell["margin"]
+    expected = defaultdict(lambda: [0, 0, 0])
+    for customer, by_age in steps.items():
+        before = 0
+        for age in sorted(by_age):
+            step = by_age[age]
+            cell = expected[first[customer].replace(day=1), age]
+            cell[0] += step
+            cell[1] += step**2
+            cell[2] += (before + step) ** 2 - before**2
+            before += step
+    table = summaries.load(study, "cohort_ages")
+    table = table[(table.age_unit == unit) & (table.dimension == "all")]
+    found = {
+        (r.cohort.date(), r.age): [
+            round(r.margin * 100), round(r.margin_squares * 1e4), round(r.margin_cumulative_squares * 1e4)
+        ]
+        for r in table.itertuples()
+    }  # fmt: skip
+    assert found == {key: cell for key, cell in expected.items()}
+    sizes = pd.Series([day.replace(day=1) for day in first.values()]).value_counts().to_dict()
+    assert {r.cohort.date(): r.customers for r in table.itertuples()} == {
+        cohort: n for cohort, n in sizes.items() if cohort in {key[0] for key in expected}
+    }
+
+
+def test_periods_add_up(shop):
+    orders, study = shop
+    days = obvious_days(orders)
+    table = summaries.load(study, "periods")
+    months = table[(table.grain == "month") & (table.dimension == "all")]
+    assert round(months.revenue.sum() * 100) == sum(cell["revenue"] for cell in days.values())
+    by_channel = table[(table.grain == "month") & (table.dimension == "channel")]
+    assert round(by_channel.revenue.sum(), 2) == round(months.revenue.sum(), 2)
+    daily = table[(table.grain == "day") & (table.dimension == "all")]
+    assert daily.orders.sum() == months.orders.sum() == sum(len(c["orders"]) for c in days.values())
+    expected = defaultdict(set)
+    for (customer, day), cell in days.items():
+        if cell["orders"]:
+            expected[day.replace(day=1)].add(customer)
+    assert {r.start.date(): r.customers for r in months.itertuples() if r.customers} == {
+        month: len(who) for month, who in expected.items()
+    }
+    assert months.new_customers.sum() == len(cohort_of(days))
+
+
+def test_activity(shop):
+    orders, study = shop
+    bought = purchases(obvious_days(orders))
+    table = summaries.load(study, "activity", window=90)
+    for row in table.itertuples():
+        end = row.end.date()
+        before = {c for c, d in bought.items() if any(0 < (end - day).days <= 90 for day in d)}
+        after = {c for c, d in bought.items() if any(0 <= (day - end).days < 90 for day in d)}
+        assert (row.active, row.lost) == (len(before), len(before - after))
+
+
+def test_spend_is_spread_over_its_days(make_shop):
+    orders = "order_id,customer_id,ordered_at,revenue,channel\n1,a,2026-01-31,10,ads\n2,b,2026-02-10,10,ads\n3,c,2026-02-28,10,post\n"
+    spend = "channel,starts_at,ends_at,cost,clicks\nads,2026-01-30,2026-02-02,40.00,8\nads,2026-02-27,2026-03-02,40.00,4\n"
+    study = open_study(str(make_shop(orders, marketing_spend=spend)), "2026-02")
+    found = summaries.load(study, "acquisition").set_index(["start", "channel"]).sort_index()
+    january, february = pd.Timestamp(2026, 1, 1), pd.Timestamp(2026, 2, 1)
+    assert found.loc[(january, "ads"), "cost"] == 20.0
+    assert found.loc[(february, "ads"), "cost"] == 20.0 + 20.0
+    assert found.loc[(february, "ads"), "clicks"] == 4 + 2
+    assert found.loc[(february, "post"), "new_customers"] == 1
+    assert pd.isna(found.loc[(february, "post"), "cost"])
+
+
+def test_experiment_moments(make_shop):
+    orders = (
+        "order_id,customer_id,ordered_at,revenue,cogs\n1,a,2026-01-01,10,4\n2,a,2026-02-05,20,8\n"
+        "3,b,2026-02-20,30,12\n4,a,2026-03-15,50,20\n5,d,2026-04-30,1,0\n"
+    )
+    assignments = (
+        "experiment_id,customer_id,arm,assigned_at\nt,a,mail,2026-02-01 09:00:00\n"
+        "t,b,control,2026-02-01 09:00:00\nt,c,control,2026-02-01\nt,a,control,2026-02-03\n"
+    )
+    experiments = "experiment_id,window_days\nt,30\n"
+    folder = make_shop(orders, assignments=assignments, experiments=experiments)
+    found = summaries.load(open_study(str(folder)), "experiment_moments").set_index("arm")
+    mail, control = found.loc["mail"], found.loc["control"]
+    assert (mail.n, mail.orders, mail.margin, mail.pre_margin, mail.switched) == (1, 1, 12.0, 6.0, 1)
+    assert (control.n, control.buyers, control.margin, control.margin_squares) == (2, 1, 18.0, 324.0)
+    assert mail.margin_pre_margin == 72.0 and bool(mail.complete)
+    early = summaries.load(open_study(str(folder), "2026-02"), "experiment_moments")
+    assert not early.complete.any()
+
+
+def test_customers_are_never_given_as_a_frame(shop):
+    _, study = shop
+    with pytest.raises(UsageError, match="No summary 'customer_days'"):
+        summaries.load(study, "customer_days")
+    with pytest.raises(UsageError, match="Did you mean 'periods'"):
+        summaries.load(study, "period")
+
+
+def test_one_thread_or_two_and_any_order_of_rows_give_the_same(make_shop, monkeypatch):
+    orders = random_orders(5)
+    frames = []
+    for threads, text in (("1", as_csv(orders)), ("2", as_csv(orders.sample(frac=1, random_state=1)))):
+        monkeypatch.setenv("LTV_THREADS", threads)
+        folder = make_shop(text, toml="complete_through = 2025-08-31")
+        study = open_study(str(folder), "2025-06")
+        frames.append([summaries.load(study, name) for name in ("cohort_ages", "periods", "gaps")])
+    for one, two in zip(*frames, strict=True):
+        pd.testing.assert_frame_equal(one, two)

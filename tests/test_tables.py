@@ -1,0 +1,22 @@
+from helpers import tables
+from helpers.shop import ROOT
+
+BEGIN, END = "<!-- dictionary: begin -->", "<!-- dictionary: end -->"
+
+
+def test_dictionary_in_data_readme_is_the_contract():
+    text = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    written = text.split(BEGIN)[1].split(END)[0].strip()
+    assert written == tables.dictionary().strip()
+
+
+def test_contract_is_consistent():
+    for table in tables.TABLES.values():
+        names = [column.name for column in table.columns]
+        assert len(names) == len(set(names))
+        assert table.dated_by in names
+        assert all(column.type in tables.TYPES and column.meaning for column in table.columns)
+        assert all(column.unit for column in table.columns if column.type == "money")
+    assert tables.TABLES["orders"].required == ("order_id", "customer_id", "ordered_at", "revenue")
+
+
