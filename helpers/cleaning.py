@@ -211,6 +211,7 @@ def connect(shop: Shop):
         options["memory_limit"] = shop.memory_limit
     con = ibis.duckdb.connect(**options)
     con.raw_sql("SET TimeZone = 'UTC'")
+    con.raw_sql("SET enable_progress_bar = false")
     return con
 
 

@@ -20,6 +20,10 @@ class DataError(WorkbookError):
     """The data cannot carry what was asked for."""
 
 
+class NothingToDrawError(DataError):
+    """A picture has no rows: the page says so in a sentence instead."""
+
+
 def nearest(name: str, accepted: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the accepted name closest to ``name``, or an empty string.
 

@@ -55,6 +55,11 @@ class Study:
         """The shop's title."""
         return self.shop.title
 
+    @property
+    def source(self) -> str:
+        """The source line of a picture."""
+        return f"Source: {self.title}, orders known by {self.end}"
+
     def money(self, amount: float, digits: int | None = None) -> str:
         """Write an amount in the shop's currency."""
         from helpers.show import money_in
@@ -66,20 +71,22 @@ class Study:
         found = self.info.tables.get(table)
         return bool(found and found["kept"]) and set(columns) <= set(found["columns"])
 
-    def table(self, name: str):
-        """Give a clean table as of the month's end; an absent optional table is empty."""
+    def table(self, name: str, *, later: bool = False):
+        """Give a clean table as of the month's end (or only what became known later).
+
+        An absent optional table is empty.
+        """
         if name not in self.info.tables:
             import ibis
 
             return ibis.memtable([], schema=clean_schema(name))
         rows = self.con.read_parquet(str(self.info.folder / f"{name}.parquet"))
-        dated_by = TABLES[name].dated_by
+        day = "event_date" if name == "orders" else TABLES[name].dated_by
         kinds = {column.name: column.type for column in TABLES[name].columns}
-        day = "event_date" if name == "orders" else dated_by
-        if kinds.get(day) == "timestamp":
-            day = day_name(day)
-        seen = rows[day].isnull() | (rows[day] <= self.end)
-        return rows.filter(seen & (rows.known_date.isnull() | (rows.known_date <= self.end)))
+        day = day_name(day) if kinds.get(day) == "timestamp" else day
+        happened = rows[day].isnull() | (rows[day] <= self.end)
+        known = rows.known_date.isnull() | (rows.known_date <= self.end)
+        return rows.filter(~(happened & known) if later else happened & known)
 
 
 def open_study(shop: str, month: str = "") -> Study:

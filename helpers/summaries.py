@@ -13,7 +13,6 @@ from pathlib import Path
 import ibis
 import pandas as pd
 from filelock import FileLock
-from ibis import _
 from ibis.expr import types as ir
 
 from helpers.conversions import minor_digits
@@ -22,7 +21,21 @@ from helpers.study import Study
 
 MONEY = ("revenue", "margin", "refunds", "cost")
 HORIZONS = (30, 60, 90, 180, 365, 730)
-PRE_DAYS = 180
+PRE_DAYS, WINDOW_DAYS = 180, 60
+
+
+def scope(orders: ir.Table) -> ir.Table:
+    """One row for all order lines given: rows, orders, customers, money, first and last day."""
+    sale = ~orders.is_refund
+    return orders.aggregate(
+        rows=orders.count(),
+        orders=orders.order_id.nunique(where=sale),
+        customers=orders.customer_id.nunique(),
+        refund_rows=orders.count(where=orders.is_refund),
+        revenue=orders.revenue.sum().fill_null(0),
+        first_day=orders.order_date.min(),
+        last_day=orders.order_date.max(),
+    )
 
 
 def customer_days(orders: ir.Table) -> ir.Table:
@@ -85,7 +98,9 @@ def customer_facts(days: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.
     sales = orders.filter(~orders.is_refund)
     first_lines = sales.join(cohort, "customer_id")
     first_lines = first_lines.filter(first_lines.order_date == first_lines.cohort_day)
-    ordered_by = first_lines.group_by("customer_id").aggregate(first_channel=first_lines.channel.min())
+    ordered_by = first_lines.group_by("customer_id").aggregate(
+        first_channel=first_lines.channel.min()
+    )
     known = customers.group_by("customer_id").aggregate(
         known_channel=customers.acquisition_channel.min()
     )
@@ -203,7 +218,9 @@ def _cohort_part(aged: ir.Table, facts: ir.Table, unit: str, dimension: str) -> 
         amount, earlier = (step[key].cast("decimal(18, 0)") for key in (name, f"{name}_before"))
         sums[name] = step[name].sum()
         sums[f"{name}_squares"] = (amount * amount).sum()
-        sums[f"{name}_cumulative_squares"] = (earlier * amount + earlier * amount + amount * amount).sum()
+        sums[f"{name}_cumulative_squares"] = (
+            earlier * amount + earlier * amount + amount * amount
+        ).sum()
     found = step.group_by("cohort", "value", "age").aggregate(
         active=step.count(where=step.orders > 0), orders=step.orders.sum(), **sums
     )
@@ -214,29 +231,6 @@ def _cohort_part(aged: ir.Table, facts: ir.Table, unit: str, dimension: str) -> 
     sizes = of.group_by("cohort", "value").aggregate(customers=of.count())
     return found.join(sizes, ["cohort", "value"]).mutate(
         age_unit=ibis.literal(unit), dimension=ibis.literal(dimension)
-    )
-
-
-def activity(days: ir.Table, *, window: int) -> ir.Table:
-    """Month ends: customers with a purchase in the ``window`` days before, and how many left.
-
-    The churn of a shop without contracts: a customer is lost who bought in the ``window`` days up
-    to a month's end and not in the ``window`` days after it. The last months are not yet decided;
-    the caller leaves out those whose window is not over.
-    """
-    bought = purchase_days(days).select("customer_id", "day")
-    ends = bought.select(end=(bought.day.truncate("M") + ibis.interval(months=1)).cast("date"))
-    ends = ends.distinct().mutate(
-        opens=(_.end - ibis.interval(days=window)).cast("date"),
-        closes=(_.end + ibis.interval(days=window)).cast("date"),
-    )
-    seen = bought.inner_join(ends, [bought.day >= ends.opens, bought.day < ends.closes])
-    person = seen.group_by("end", "customer_id").aggregate(
-        before=(seen.day < seen.end).any(), after=(seen.day >= seen.end).any()
-    )
-    person = person.filter(person.before)
-    return person.group_by("end").aggregate(
-        active=person.count(), lost=person.count(where=~person.after)
     )
 
 
@@ -275,20 +269,36 @@ def acquisition(facts: ir.Table, spend: ir.Table, *, as_of: str) -> ir.Table:
 
 
 def experiment_moments(
-    days: ir.Table, assignments: ir.Table, experiments: ir.Table, *, as_of: str
+    days: ir.Table,
+    costs: ir.Table,
+    assignments: ir.Table,
+    experiments: ir.Table,
+    *,
+    as_of: str,
 ) -> ir.Table:
     """Experiment by arm: customers, and sums, squares and cross-products of what followed.
 
     Intention to treat: every assigned customer counts, from the day of the first assignment for
-    ``window_days``; the covariate is margin of the 180 days before. A customer put in two arms
-    counts in the first, and is counted in ``switched``.
+    ``window_days``; the covariate is margin of the 180 days before. Margin is less what serving
+    the customer cost on those days, so that a campaign pays for the calls it causes. A customer
+    put in two arms counts in the first, and is counted in ``switched``.
     """
+    kept = ("customer_id", "day", "orders", "revenue", "margin")
+    zero = ibis.literal(0, "int64")
+    served = costs.select(
+        "customer_id", day=costs.date, orders=zero, revenue=zero, margin=-costs.amount
+    )
+    days = ibis.union(
+        days.select(*kept[:2], **{name: days[name].cast("int64") for name in kept[2:]}),
+        served,
+        distinct=False,
+    )
     who = assignments.group_by("experiment_id", "customer_id").aggregate(
         arm=assignments.arm.argmin(assignments.assigned_at),
         assigned=assignments.assigned_date.min(),
         arms=assignments.arm.nunique(),
     )
-    length = experiments.select("experiment_id", window_days=experiments.window_days.fill_null(60))
+    length = experiment_list(experiments).select("experiment_id", "window_days")
     who = who.join(length, "experiment_id")
     seen = who.left_join(days, "customer_id").drop("customer_id_right")
     age = seen.day.delta(seen.assigned, unit="day")
@@ -317,6 +327,22 @@ def experiment_moments(
     )  # fmt: skip
 
 
+def assigned(assignments: ir.Table) -> ir.Table:
+    """Distinct customers assigned, by experiment."""
+    return assignments.group_by("experiment_id").aggregate(
+        customers=assignments.customer_id.nunique()
+    )
+
+
+def experiment_list(experiments: ir.Table) -> ir.Table:
+    """Experiments as declared; a control arm that is not named is control, a draw is by chance."""
+    return experiments.mutate(
+        control_arm=experiments.control_arm.fill_null("control"),
+        randomized=experiments.randomized.fill_null(True),
+        window_days=experiments.window_days.fill_null(WINDOW_DAYS),
+    )
+
+
 def service(costs: ir.Table) -> ir.Table:
     """Months: what serving customers cost, and how many costs there were."""
     rows = costs.mutate(start=costs.date.truncate("M").cast("date"))
@@ -333,6 +359,8 @@ class Summary:
 
 
 SUMMARIES = {
+    "scope": Summary(("orders",), scope),
+    "later_scope": Summary(("later_orders",), scope),
     "customer_days": Summary(("orders",), customer_days),
     "customer_facts": Summary(("customer_days", "orders", "customers"), customer_facts),
     "customer_states": Summary(("customer_facts",), customer_states),
@@ -341,16 +369,20 @@ SUMMARIES = {
     "gaps": Summary(("customer_days",), gaps, ("as_of",)),
     "periods": Summary(("customer_days", "customer_facts"), periods),
     "cohort_ages": Summary(("customer_days", "customer_facts"), cohort_ages),
-    "activity": Summary(("customer_days",), activity, ("window",)),
     "acquisition": Summary(("customer_facts", "marketing_spend"), acquisition, ("as_of",)),
     "experiment_moments": Summary(
-        ("customer_days", "assignments", "experiments"), experiment_moments, ("as_of",)
+        ("customer_days", "service_costs", "assignments", "experiments"),
+        experiment_moments,
+        ("as_of",),
     ),
+    "assigned": Summary(("assignments",), assigned),
+    "experiment_list": Summary(("experiments",), experiment_list),
     "service": Summary(("service_costs",), service),
 }
 # One row per customer: they stay in the engine and are never given as a frame.
 PRIVATE = ("customer_days", "customer_facts")
 _AMOUNTS = (*MONEY, "margin_revenue", "total_spend", "amount", "pre_margin")
+_AMOUNTS += ("cost_per_customer", "fixed_cost")
 
 
 def load(study: Study, name: str, **options: object) -> pd.DataFrame:
@@ -361,7 +393,9 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
     """
     names = [key for key in SUMMARIES if key not in PRIVATE]
     if name not in names:
-        raise UsageError(f"No summary '{name}'. Summaries: {', '.join(names)}.{nearest(name, names)}")
+        raise UsageError(
+            f"No summary '{name}'. Summaries: {', '.join(names)}.{nearest(name, names)}"
+        )
     table = engine_table(study, name, **options)
     frame, scale = table.execute(), 10 ** minor_digits(study.currency)
     for column, kind in table.schema().items():
@@ -376,6 +410,43 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
     return frame
 
 
+TIERS = (("top 10%", 0.1), ("next 20%", 0.3), ("next 30%", 0.6), ("last 40%", 1.0))
+
+
+def valued_states(
+    study: Study, scores: pd.DataFrame, lines: pd.DataFrame, *, margin_rate: float, service: float
+) -> pd.DataFrame:
+    """Give customers a value in the engine, rank them into tiers, and count states by tier.
+
+    ``scores`` holds discounted_orders by state, ``lines`` the intercept and slope of expected
+    spend by spend_frequency (both from `helpers.forecast`); ``service`` is money per order. A
+    customer's value is discounted_orders x ((intercept + slope x total_spend) x margin_rate -
+    service). One row per state, spend_frequency and tier: n and total_spend, summed.
+    """
+    scale = 10 ** minor_digits(study.currency)
+    facts = engine_table(study, "customer_facts")
+    facts = facts.filter(facts.first_day.notnull())
+    keys = ["frequency", "first_day", "last_day"]
+    scored = ibis.memtable(
+        scores[[*keys, "discounted_orders"]].assign(
+            first_day=scores["first_day"].dt.date, last_day=scores["last_day"].dt.date
+        )
+    )
+    joined = facts.join(scored, keys).join(ibis.memtable(lines), "spend_frequency")
+    spend = joined.intercept + joined.slope * joined.total_spend / scale
+    joined = joined.mutate(value=joined.discounted_orders * (spend * margin_rate - service))
+    order = [joined.value.desc(), *(joined[key] for key in keys), joined.customer_id]
+    rank = ibis.row_number().over(order_by=order) + 0.5
+    share = rank / joined.count().over(ibis.window())
+    tiered = joined.mutate(tier=ibis.cases(*((share <= edge, name) for name, edge in TIERS)))
+    counted = tiered.group_by(*keys, "spend_frequency", "tier").aggregate(
+        n=tiered.count(), total_spend=tiered.total_spend.sum()
+    )
+    frame = study.con.execute(counted.order_by(counted.columns))
+    days = {day: pd.to_datetime(frame[day]) for day in ("first_day", "last_day")}
+    return frame.assign(**days, total_spend=frame["total_spend"].astype("float64") / scale)
+
+
 def engine_table(study: Study, name: str, **options: object) -> ir.Table:
     """Give a summary as an engine table, computing it (and what it is made from) if missing."""
     made = SUMMARIES[name]
@@ -388,7 +459,9 @@ def engine_table(study: Study, name: str, **options: object) -> ir.Table:
     path = _folder(study) / f"{name}{suffix}.parquet"
     if not path.is_file():
         sources = [
-            engine_table(study, source) if source in SUMMARIES else study.table(source)
+            engine_table(study, source)
+            if source in SUMMARIES
+            else study.table(source.removeprefix("later_"), later=source.startswith("later_"))
             for source in made.made_from
         ]
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,9 @@ ORDERS = """order_id,customer_id,ordered_at,revenue
 def make_shop(tmp_path):
     """Write a shop folder: its orders file, other files by name, and lines of shop.toml."""
 
-    def make(orders: str | bytes = ORDERS, *, toml: str = "", orders_toml: str = "", **files) -> Path:
+    def make(
+        orders: str | bytes = ORDERS, *, toml: str = "", orders_toml: str = "", **files
+    ) -> Path:
         folder = tmp_path / "corner"
         folder.mkdir(exist_ok=True)
         content = orders if isinstance(orders, bytes) else orders.encode()

@@ -117,7 +117,10 @@ def test_a_named_column_that_is_not_there(make_shop):
 
 def test_formats(make_shop, tmp_path):
     semicolons = ORDERS.replace(",", ";").replace(".", ",").encode("utf-8-sig")
-    assert prepared(make_shop(semicolons, orders_toml='decimal = ","')).tables["orders"]["money"] == 12775
+    assert (
+        prepared(make_shop(semicolons, orders_toml='decimal = ","')).tables["orders"]["money"]
+        == 12775
+    )
     latin = ORDERS.replace("anna", "änna").encode("cp1252")
     folder = make_shop(latin, orders_toml='encoding = "cp1252"')
     assert prepared(folder).tables["orders"]["customers"] == 3
@@ -125,14 +128,22 @@ def test_formats(make_shop, tmp_path):
 
     folder = make_shop(toml="")
     (folder / "orders.csv.gz").write_bytes(gzip.compress(ORDERS.encode()))
-    (folder / "shop.toml").write_text((folder / "shop.toml").read_text().replace("orders.csv", "orders.csv.gz"))
+    (folder / "shop.toml").write_text(
+        (folder / "shop.toml").read_text().replace("orders.csv", "orders.csv.gz")
+    )
     assert prepared(folder).tables["orders"]["kept"] == 5
     frame = pd.read_csv(folder / "orders.csv", parse_dates=["ordered_at"])
     frame.iloc[:3].to_parquet(folder / "part1.parquet")
     frame.iloc[3:].to_parquet(folder / "part2.parquet")
-    (folder / "shop.toml").write_text((folder / "shop.toml").read_text().replace("orders.csv.gz", "part*.parquet"))
+    (folder / "shop.toml").write_text(
+        (folder / "shop.toml").read_text().replace("orders.csv.gz", "part*.parquet")
+    )
     found = prepared(folder).tables["orders"]
-    assert found["kept"] == 5 and found["money"] == 12775 and found["files"] == ["part1.parquet", "part2.parquet"]
+    assert (
+        found["kept"] == 5
+        and found["money"] == 12775
+        and found["files"] == ["part1.parquet", "part2.parquet"]
+    )
 
 
 def test_truncated_gzip_is_refused(make_shop):
@@ -140,7 +151,9 @@ def test_truncated_gzip_is_refused(make_shop):
 
     folder = make_shop()
     (folder / "orders.csv.gz").write_bytes(gzip.compress(ORDERS.encode() * 50)[:60])
-    (folder / "shop.toml").write_text((folder / "shop.toml").read_text().replace("orders.csv", "orders.csv.gz"))
+    (folder / "shop.toml").write_text(
+        (folder / "shop.toml").read_text().replace("orders.csv", "orders.csv.gz")
+    )
     with pytest.raises(DataError, match="gz"):
         prepared(folder)
 

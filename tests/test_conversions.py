@@ -21,7 +21,17 @@ def values(convert, cells, type_="string"):
 
 def test_money_is_whole_minor_units():
     cells = ["20", "12.345", " -0.5 ", "n/a", "", "1e3", "1,5", None, "+7.10"]
-    assert values(conversions.to_money, cells) == [2000, 1235, -50, None, None, None, None, None, 710]
+    assert values(conversions.to_money, cells) == [
+        2000,
+        1235,
+        -50,
+        None,
+        None,
+        None,
+        None,
+        None,
+        710,
+    ]
     assert values(lambda c: conversions.to_money(c, digits=0), ["1200"]) == [1200]
     assert values(lambda c: conversions.to_money(c, decimal=","), ["1.234,56"]) == [123456]
     assert values(conversions.to_money, [0.1, 19.99], "float64") == [10, 1999]
@@ -91,7 +101,9 @@ def test_clock_changes_agree_with_python(zone):
 def test_a_skipped_hour_keeps_the_offset_before_it():
     skipped = datetime(2026, 3, 29, 2, 30)
     zone = "Europe/Berlin"
-    expected = skipped.replace(tzinfo=ZoneInfo(zone)).astimezone(ZoneInfo("UTC")).replace(tzinfo=None)
+    expected = (
+        skipped.replace(tzinfo=ZoneInfo(zone)).astimezone(ZoneInfo("UTC")).replace(tzinfo=None)
+    )
     found = values(
         lambda c: conversions.local_to_utc(c, zone, first=2026, last=2026), [skipped], "timestamp"
     )

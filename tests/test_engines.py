@@ -9,7 +9,7 @@ from helpers.shop import Margin, Shop, Source
 from helpers.tables import TABLES
 
 ENGINES = ("duckdb", "pyspark", "postgres")
-OPTIONS = {"split": "2025-06-30", "as_of": "2026-06-30", "window": 90}
+OPTIONS = {"split": "2025-06-30", "as_of": "2026-06-30"}
 
 
 class SparkOptions(Config):
@@ -38,14 +38,24 @@ def shop_of(source: Source, rule: str = "costs") -> Shop:
 def clean_table(name: str):
     schema = sources.clean_schema(name)
     if name == "orders":
-        schema |= {"is_duplicate": "boolean", "event_date": "date", "cost": "int64", "margin": "int64"}
+        schema |= {
+            "is_duplicate": "boolean",
+            "event_date": "date",
+            "cost": "int64",
+            "margin": "int64",
+        }
     return ibis.table(schema, name=name)
 
 
 def made(name: str):
     """A summary over unbound tables, its own sources inlined."""
     summary = summaries.SUMMARIES[name]
-    parts = [made(s) if s in summaries.SUMMARIES else clean_table(s) for s in summary.made_from]
+    parts = [
+        made(source)
+        if source in summaries.SUMMARIES
+        else clean_table(source.removeprefix("later_"))
+        for source in summary.made_from
+    ]
     return summary.make(*parts, **{option: OPTIONS[option] for option in summary.options})
 
 

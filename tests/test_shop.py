@@ -57,7 +57,9 @@ def test_currency_and_zone_are_never_assumed(tmp_path):
     assert "'currency' is missing" in refused(tmp_path)
     path.write_text('currency = "EUR"\n[tables.orders]\nfiles = "o.csv"\n')
     assert "'time_zone' is missing" in refused(tmp_path)
-    path.write_text('currency = "euro"\ntime_zone = "Europe/Berlin"\n[tables.orders]\nfiles = "o"\n')
+    path.write_text(
+        'currency = "euro"\ntime_zone = "Europe/Berlin"\n[tables.orders]\nfiles = "o"\n'
+    )
     assert "currency is 'euro'" in refused(tmp_path)
     path.write_text('currency = "EUR"\ntime_zone = "Europe/Berln"\n[tables.orders]\nfiles = "o"\n')
     assert "Did you mean 'Europe/Berlin'" in refused(tmp_path)
@@ -101,7 +103,9 @@ def test_digest_follows_content_and_settings_not_place(make_shop, tmp_path):
 
 
 def test_preset_is_completed_by_shop_toml(tmp_path):
-    (tmp_path / "shop.toml").write_text('preset = "cdnow"\ntitle = "Mine"\n[privacy]\nmin_cell = 5\n')
+    (tmp_path / "shop.toml").write_text(
+        'preset = "cdnow"\ntitle = "Mine"\n[privacy]\nmin_cell = 5\n'
+    )
     shop = load_shop(str(tmp_path))
     assert (shop.title, shop.currency, shop.privacy.min_cell) == ("Mine", "USD", 5)
     assert shop.sources["orders"].columns["order_id"] == ("customer_id", "date")

@@ -35,7 +35,16 @@ def random_orders(seed: int, *, customers: int = 40) -> pd.DataFrame:
             day += timedelta(days=int(rng.choice([0, 1, 20, 45, 200])))
             if day > END + timedelta(days=40):
                 break
-    names = ["order_id", "line_id", "customer_id", "ordered_at", "cents", "cogs", "refund_of", "refunded_at"]
+    names = [
+        "order_id",
+        "line_id",
+        "customer_id",
+        "ordered_at",
+        "cents",
+        "cogs",
+        "refund_of",
+        "refunded_at",
+    ]
     return pd.DataFrame(rows, columns=names)
 
 
@@ -58,8 +67,14 @@ def shop(request, make_shop):
 def obvious_days(orders: pd.DataFrame) -> dict:
     """(customer, day) -> sums in cents, by loops."""
     known = orders[[(row.refunded_at or row.ordered_at) <= END for row in orders.itertuples()]]
-    sold = {(r.order_id, r.customer_id): r.ordered_at for r in known.itertuples() if r.order_id[0] != "r"}
-    days = defaultdict(lambda: {"orders": set(), "revenue": 0, "margin": 0, "covered": 0, "refunds": 0})
+    sold = {
+        (r.order_id, r.customer_id): r.ordered_at
+        for r in known.itertuples()
+        if r.order_id[0] != "r"
+    }
+    days = defaultdict(
+        lambda: {"orders": set(), "revenue": 0, "margin": 0, "covered": 0, "refunds": 0}
+    )
     for r in known.itertuples():
         refund = r.order_id[0] == "r"
         day = sold.get((r.refund_of, r.customer_id), r.ordered_at) if refund else r.ordered_at
@@ -178,7 +193,7 @@ def test_cohort_ages(shop, unit):
         ]
         for r in table.itertuples()
     }  # fmt: skip
-    assert found == {key: cell for key, cell in expected.items()}
+    assert found == expected
     sizes = pd.Series([day.replace(day=1) for day in first.values()]).value_counts().to_dict()
     assert {r.cohort.date(): r.customers for r in table.itertuples()} == {
         cohort: n for cohort, n in sizes.items() if cohort in {key[0] for key in expected}
@@ -203,17 +218,6 @@ def test_periods_add_up(shop):
         month: len(who) for month, who in expected.items()
     }
     assert months.new_customers.sum() == len(cohort_of(days))
-
-
-def test_activity(shop):
-    orders, study = shop
-    bought = purchases(obvious_days(orders))
-    table = summaries.load(study, "activity", window=90)
-    for row in table.itertuples():
-        end = row.end.date()
-        before = {c for c, d in bought.items() if any(0 < (end - day).days <= 90 for day in d)}
-        after = {c for c, d in bought.items() if any(0 <= (day - end).days < 90 for day in d)}
-        assert (row.active, row.lost) == (len(before), len(before - after))
 
 
 def test_spend_is_spread_over_its_days(make_shop):
@@ -242,8 +246,19 @@ def test_experiment_moments(make_shop):
     folder = make_shop(orders, assignments=assignments, experiments=experiments)
     found = summaries.load(open_study(str(folder)), "experiment_moments").set_index("arm")
     mail, control = found.loc["mail"], found.loc["control"]
-    assert (mail.n, mail.orders, mail.margin, mail.pre_margin, mail.switched) == (1, 1, 12.0, 6.0, 1)
-    assert (control.n, control.buyers, control.margin, control.margin_squares) == (2, 1, 18.0, 324.0)
+    assert (mail.n, mail.orders, mail.margin, mail.pre_margin, mail.switched) == (
+        1,
+        1,
+        12.0,
+        6.0,
+        1,
+    )
+    assert (control.n, control.buyers, control.margin, control.margin_squares) == (
+        2,
+        1,
+        18.0,
+        324.0,
+    )
     assert mail.margin_pre_margin == 72.0 and bool(mail.complete)
     early = summaries.load(open_study(str(folder), "2026-02"), "experiment_moments")
     assert not early.complete.any()
@@ -260,7 +275,10 @@ def test_customers_are_never_given_as_a_frame(shop):
 def test_one_thread_or_two_and_any_order_of_rows_give_the_same(make_shop, monkeypatch):
     orders = random_orders(5)
     frames = []
-    for threads, text in (("1", as_csv(orders)), ("2", as_csv(orders.sample(frac=1, random_state=1)))):
+    for threads, text in (
+        ("1", as_csv(orders)),
+        ("2", as_csv(orders.sample(frac=1, random_state=1))),
+    ):
         monkeypatch.setenv("LTV_THREADS", threads)
         folder = make_shop(text, toml="complete_through = 2025-08-31")
         study = open_study(str(folder), "2025-06")

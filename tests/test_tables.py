@@ -18,5 +18,3 @@ def test_contract_is_consistent():
         assert all(column.type in tables.TYPES and column.meaning for column in table.columns)
         assert all(column.unit for column in table.columns if column.type == "money")
     assert tables.TABLES["orders"].required == ("order_id", "customer_id", "ordered_at", "revenue")
-
-

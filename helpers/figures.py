@@ -1,0 +1,436 @@
+"""The chart shapes that all notebooks share.
+
+Each shape takes a small frame and returns a matplotlib Figure without a title; `show.show_figure`
+adds the finding, the measure and the source. Figures are made without pyplot, so none is shown
+twice. A `fmt` is a function that writes a number: `study.money`, `show.percent`, `show.count`.
+"""
+
+import functools
+import textwrap
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+
+from helpers.errors import DataError, NothingToDrawError, nearest
+from helpers.figure_axes import (
+    Fmt,
+    Ticks,
+    at_risk_rows,
+    axis_values,
+    bar_labels,
+    baseline,
+    canvas,
+    category_axis,
+    category_labels,
+    compact,
+    drawable,
+    every,
+    flags,
+    floats,
+    incomplete_key,
+    legend,
+    line_labels,
+    one_line,
+    point_axis,
+    stressed_rows,
+    target_line,
+    value_axis,
+    whiskers,
+)
+from helpers.figure_style import (
+    ACCENT,
+    BASE,
+    CATEGORICAL,
+    FAINT,
+    HEIGHT,
+    INK,
+    MUTED,
+    PALE,
+    SEQUENTIAL,
+    apply_style,
+    color_of,
+    colors_of,
+    printable,
+    styled,
+)
+from helpers.written import alike, count, is_missing, takes_digits
+
+__all__ = [
+    "apply_style",
+    "bars",
+    "color_of",
+    "colors_of",
+    "grouped_bars",
+    "intervals",
+    "lines",
+    "triangle",
+    "waterfall",
+]
+
+STATES = {
+    "small": "gray: too few customers to be reliable",
+    "suppressed": "struck: hidden for privacy",
+    "left_truncated": "†: history starts later than the shop did",
+    "immature": "blank: not yet observable",
+}
+
+
+# Cells whose figure is not to be compared with the others are drawn pale.
+PALE_STATES = ("small", "left_truncated")
+
+
+# -- shapes ----------------------------------------------------------------------------------
+
+
+@styled
+def bars(
+    frame: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    fmt: Fmt,
+    low: str | None = None,
+    high: str | None = None,
+    hatched: str | None = None,
+    highlight: Any = None,
+    target: float | str | None = None,
+    horizontal: bool = False,
+) -> Figure:
+    """Compare amounts: one bar per row from a zero baseline, each with its value.
+
+    `low`/`high` name the columns of an interval, `hatched` a boolean column that marks incomplete
+    periods, `highlight` the value (or values) of `x` to stress, `target` a level or a column of
+    levels. Missing values get no bar but "n/a". Raises DataError if there is nothing to draw.
+    """
+    data = drawable(frame, [x, y, low, high, hatched], y)
+    values, place = floats(data[y]), np.arange(len(data))
+    stressed = stressed_rows(data[x], highlight)
+    incomplete = flags(data, hatched)
+    names = category_labels(data[x])
+    fig, ax = canvas(max(HEIGHT, 1.4 + 0.27 * len(data)) if horizontal else HEIGHT)
+    colors = [BASE if s or not stressed.any() else PALE for s in stressed]
+    draw = ax.barh if horizontal else ax.bar
+    for patch, color, half in zip(
+        draw(place, np.nan_to_num(values), 0.72), colors, incomplete, strict=True
+    ):
+        patch.set(facecolor="white" if half else color, edgecolor=color, linewidth=0.8)
+        patch.set_hatch("/////" if half else "")
+    ends = whiskers(ax, place, values, data, low, high, horizontal)
+    baseline(ax, horizontal)
+    value_axis(ax, fmt, horizontal, np.concatenate([values, ends, [0.0]]))
+    target_line(ax, data, target, fmt, horizontal)
+    if horizontal:
+        ax.set_yticks(place, [textwrap.fill(n, 30) for n in names])
+        ax.invert_yaxis()
+    else:
+        category_axis(ax, data[x], names)
+    bar_labels(ax, place, values, ends, fmt, horizontal, stressed)
+    legend(ax, [incomplete_key()] if incomplete.any() else [])
+    return fig
+
+
+@styled
+def grouped_bars(frame: pd.DataFrame, *, x: str, y: str, hue: str, fmt: Fmt) -> Figure:
+    """Compare segments side by side: bars grouped by `x`, one per `hue`, from a zero baseline.
+
+    Missing combinations stay blank. Raises DataError if there is nothing to draw.
+    """
+    data = drawable(frame, [x, y, hue], y)
+    groups, hues = list(dict.fromkeys(data[x])), list(dict.fromkeys(data[hue]))
+    colors, width = colors_of(hues), 0.8 / len(hues)
+    fig, ax = canvas()
+    baseline(ax, False)
+    roomy = len(groups) * len(hues) <= 16
+    for i, name in enumerate(hues):
+        rows = data[data[hue] == name].drop_duplicates(x).set_index(x)[y]
+        values = floats(rows.reindex(groups))
+        place = np.arange(len(groups)) + (i - (len(hues) - 1) / 2) * width
+        ax.bar(place, np.nan_to_num(values), width * 0.92, color=colors[name])
+        if roomy:
+            bar_labels(ax, place, values, values, fmt, False, np.zeros(len(groups), bool), width)
+    value_axis(ax, fmt, False, np.append(floats(data[y]), 0.0))
+    category_axis(ax, pd.Series(groups), category_labels(pd.Series(groups)))
+    legend(ax, [Patch(color=colors[h], label=printable(h)) for h in hues])
+    return fig
+
+
+@styled
+def lines(
+    frame: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    fmt: Fmt,
+    hue: str | None = None,
+    low: str | None = None,
+    high: str | None = None,
+    target: float | str | None = None,
+    hatched: str | None = None,
+    at_risk: str | None = None,
+) -> Figure:
+    """Follow a measure over time or age: one line per `hue`, labeled at its end.
+
+    `low`/`high` name the columns of a band, `hatched` a boolean column of incomplete periods,
+    `at_risk` the column with the number of customers behind each point (printed under the axis).
+    Missing points break the line. Raises DataError if there is nothing to draw.
+    """
+    data = drawable(frame, [x, y, hue, low, high, hatched, at_risk], y)
+    data = data.assign(_x=axis_values(data[x]))
+    named = [(name, part) for name, part in data.groupby(hue, sort=False)] if hue else [("", data)]
+    colors = colors_of([name for name, _ in named]) if hue else {"": BASE}
+    under = 0.25 + 0.14 * len(named[:6]) if at_risk else 0.0
+    fig, ax = canvas(HEIGHT + under)
+    ends = []
+    for name, part in named:
+        part = part.sort_values("_x", kind="stable")
+        one_line(ax, part, y, low, high, hatched, colors[name])
+        seen = part[part[y].notna()]
+        if len(seen):
+            ends.append((seen["_x"].iloc[-1], float(seen[y].iloc[-1]), name, colors[name]))
+    limits = [floats(data[c]) for c in (y, low, high) if c]
+    value_axis(ax, fmt, False, np.concatenate(limits), from_zero=False)
+    ticks = point_axis(ax, data, x)
+    target_line(ax, data, target, fmt, False)
+    if at_risk:
+        at_risk_rows(ax, named, ticks, at_risk)
+    line_labels(ax, ends, fmt)
+    legend(ax, [incomplete_key()] if flags(data, hatched).any() else [])
+    return fig
+
+
+@styled
+def triangle(
+    values: pd.DataFrame,
+    states: pd.DataFrame | None = None,
+    *,
+    fmt: Fmt,
+    sizes: pd.Series | None = None,
+    row_label: str = "cohort",
+    column_label: str = "age",
+) -> Figure:
+    """Lay cohorts over age: a heat-map with one row per cohort and one column per age.
+
+    `values` has cohorts as index and ages as columns; `states` the same shape with "" (ok),
+    "small" (gray figure), "suppressed" (struck), "left_truncated" (dagger, hatched), "immature"
+    (blank). A missing value is blank, never zero. `sizes` is the number of customers by cohort.
+    Raises DataError if there is nothing to draw or the shapes differ.
+    """
+    if values.empty or not values.notna().to_numpy().any():
+        raise NothingToDrawError("There is no cohort with an observed age to draw.")
+    if states is not None and states.shape != values.shape:
+        raise DataError(f"States have the shape {states.shape}, values {values.shape}.")
+    state = np.full(values.shape, "") if states is None else states.fillna("").to_numpy(str)
+    unknown = sorted(set(state.ravel()) - {"", *STATES})
+    if unknown:
+        raise DataError(f"Unknown cell state '{unknown[0]}'.{nearest(unknown[0], STATES)}")
+    amounts = values.astype(float).to_numpy()
+    hidden = np.isin(state, ("suppressed", "immature"))
+    amounts = np.where(hidden | ~np.isfinite(amounts), np.nan, amounts)
+    rows, columns = amounts.shape
+    fig, ax = canvas(max(HEIGHT, 1.9 + (0.2 if rows <= 24 else 0.155) * rows))
+    norm = _heat_scale(amounts, state)
+    texts, size = _fitting_texts(amounts, fmt, 5.5 / columns)
+    _heat_cells(ax, amounts, state, norm, texts, size)
+    _triangle_axes(ax, values, sizes, row_label, column_label)
+    if size == 0:
+        scale = mpl.cm.ScalarMappable(norm, SEQUENTIAL)
+        fig.colorbar(scale, ax=ax, shrink=0.6, aspect=30, format=Ticks(fmt)).outline.set_visible(
+            False
+        )
+    keys = [k for k in STATES if (state == k).any()]
+    handles = [Line2D([], [], linestyle="", label=STATES[k]) for k in keys]
+    if keys:
+        ax.legend(
+            handles=handles, loc="upper left", bbox_to_anchor=(0, -0.01), ncols=2, fontsize=7.5,
+            handlelength=0, handletextpad=0, columnspacing=2, labelcolor=MUTED, borderaxespad=0.3,
+        )  # fmt: skip
+    return fig
+
+
+@styled
+def waterfall(frame: pd.DataFrame, *, label: str, value: str, fmt: Fmt) -> Figure:
+    """Account for a total: what came in (first row), signed changes, what is left (last row).
+
+    Raises DataError if there is nothing to draw, or the last row is not the sum of those above.
+    """
+    data = drawable(frame, [label, value], value)
+    amounts = floats(data[value])
+    if len(data) < 2 or np.isnan(amounts).any():
+        raise DataError("A waterfall needs at least a first and a last row, all with a value.")
+    before = np.concatenate([[0.0], np.cumsum(amounts[:-1])])
+    if abs(before[-1] - amounts[-1]) > max(0.005, 1e-9 * np.abs(amounts).max()):
+        raise DataError(
+            f"The waterfall does not balance: the rows above '{data[label].iloc[-1]}' sum to "
+            f"{fmt(before[-1])}, not {fmt(amounts[-1])}."
+        )
+    start = np.append(before[:-1], 0.0)
+    place = np.arange(len(data))
+    colors = np.where(amounts < 0, ACCENT, CATEGORICAL[2])
+    colors[[0, -1]] = BASE
+    fig, ax = canvas(max(2.6, 1.5 + 0.34 * len(data)))
+    ax.barh(place, amounts, 0.62, left=start, color=colors)
+    for i in place[:-1]:
+        level = start[i] + amounts[i]
+        ax.plot([level, level], [i, i + 1], color=FAINT, linewidth=0.8, zorder=0)
+    ends = np.maximum(start, start + amounts)
+    for i, (end, amount) in enumerate(zip(ends, amounts, strict=True)):
+        signed = fmt(amount) if i in (0, len(data) - 1) or amount <= 0 else f"+{fmt(amount)}"
+        ax.annotate(signed, (end, i), (4, 0), textcoords="offset points", va="center", size=8)
+    ax.set_yticks(place, [textwrap.fill(n, 34) for n in category_labels(data[label])])
+    ax.invert_yaxis()
+    baseline(ax, True)
+    value_axis(ax, fmt, True, np.concatenate([start, start + amounts]))
+    return fig
+
+
+@styled
+def intervals(
+    frame: pd.DataFrame,
+    *,
+    label: str,
+    value: str,
+    low: str,
+    high: str,
+    fmt: Fmt,
+    reference: float | None = 0.0,
+) -> Figure:
+    """Weigh estimates: a point with its interval per row, against a reference line.
+
+    Intervals that leave out the reference are drawn in color, the others in gray; a row without a
+    value says "not available". Raises DataError if there is nothing to draw.
+    """
+    data = drawable(frame, [label, value, low, high], value)
+    points, lows, highs = (floats(data[c]) for c in (value, low, high))
+    fig, ax = canvas(max(2.6, 1.5 + 0.36 * len(data)))
+    edge = ax.get_yaxis_transform()
+    for i, (v, a, b) in enumerate(zip(points, lows, highs, strict=True)):
+        clear = reference is not None and (a > reference or b < reference)
+        color = MUTED if not clear else BASE if a > reference else ACCENT
+        ax.plot([a, b], [i, i], color=color, linewidth=2, solid_capstyle="butt")
+        ax.plot([v], [i], "o", color=color, markersize=6, markeredgecolor="white")
+        words = alike(fmt, [v, a, b])
+        whole = words[0] if np.isnan(a) or np.isnan(b) else "{}  ({} to {})".format(*words)
+        text = "not available" if np.isnan(v) else whole
+        ax.text(1.02, i, text, transform=edge, va="center", size=8, color=INK)
+    if reference is not None:
+        ax.axvline(reference, color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+    ax.set_yticks(
+        np.arange(len(data)), [textwrap.fill(n, 30) for n in category_labels(data[label])]
+    )
+    ax.set_ylim(len(data) - 0.5, -0.5)
+    ax.spines["left"].set_visible(False)
+    around = [] if reference is None else [reference]
+    value_axis(ax, fmt, True, np.concatenate([points, lows, highs, around]), from_zero=False)
+    return fig
+
+
+# -- the triangle ----------------------------------------------------------------------------
+
+
+def _heat_scale(amounts: np.ndarray, state: np.ndarray) -> Normalize:
+    sure = amounts[(state == "") & np.isfinite(amounts)]
+    seen = sure if len(sure) else amounts[np.isfinite(amounts)]
+    first = amounts[:, 0][np.isfinite(amounts[:, 0])]
+    rest = amounts[:, 1:][(state[:, 1:] == "") & np.isfinite(amounts[:, 1:])]
+    # A first column that is the same everywhere (100% at age 0) would flatten all other colors.
+    if len(rest) and len(first) and np.ptp(first) < 1e-9:
+        seen = rest
+    low, high = min(0.0, float(seen.min())), float(seen.max())
+    return Normalize(low, high if high > low else low + 1.0, clip=True)
+
+
+def _fitting_texts(
+    amounts: np.ndarray, fmt: Fmt, cell_inches: float
+) -> tuple[list[list[str]], float]:
+    """Write the cells in the largest type that fits; size 0 says that none does."""
+    seen = amounts[np.isfinite(amounts)]
+    ways: list[Fmt] = [fmt]
+    if takes_digits(fmt):
+        ways += [functools.partial(fmt, digits=0), functools.partial(compact, fmt)]
+    for size in (7.5, 6.8, 6.2):
+        for way in ways:
+            if max(len(way(v)) for v in seen) * size * 0.63 / 72 <= cell_inches - 0.03:
+                return [["" if np.isnan(v) else way(v) for v in row] for row in amounts], size
+    return [[""] * amounts.shape[1] for _ in amounts], 0
+
+
+def _heat_cells(
+    ax: Axes,
+    amounts: np.ndarray,
+    state: np.ndarray,
+    norm: Normalize,
+    texts: list[list[str]],
+    size: float,
+) -> None:
+    for (i, j), amount in np.ndenumerate(amounts):
+        kind, corner = state[i, j], (j - 0.5, i - 0.5)
+        known = not np.isnan(amount)
+        fill, ink = "white", MUTED
+        if known:
+            shade = np.array(SEQUENTIAL(norm(amount))[:3])
+            fill = tuple(0.86 + 0.14 * shade) if kind in PALE_STATES else tuple(shade)
+            bright = float(np.dot(shade, (0.299, 0.587, 0.114)))
+            light = bright >= 0.56 or kind in PALE_STATES
+            ink = "#6b757e" if kind == "small" else INK if light else "white"
+        if known or kind in ("suppressed", "left_truncated"):
+            cell = Rectangle(corner, 1, 1, facecolor=fill, edgecolor="white", linewidth=1)
+            ax.add_patch(cell)
+        if kind == "suppressed":
+            cell.set_facecolor("#eef0f2")
+            ax.plot([j - 0.32, j + 0.32], [i + 0.3, i - 0.3], color=MUTED, linewidth=0.8)
+        if kind == "left_truncated" and not known:
+            ax.add_patch(
+                Rectangle(corner, 1, 1, fill=False, edgecolor=FAINT, hatch="....", linewidth=0)
+            )
+        words = texts[i][j] + ("†" if kind == "left_truncated" else "")
+        if words:
+            ax.text(
+                j, i, words, ha="center", va="center", size=size or 7, color=ink,
+                style="italic" if kind == "small" else "normal",
+            )  # fmt: skip
+
+
+def _triangle_axes(
+    ax: Axes, values: pd.DataFrame, sizes: pd.Series | None, row_label: str, column_label: str
+) -> None:
+    rows, columns = values.shape
+    ax.set_xlim(-0.5, columns - 0.5)
+    ax.set_ylim(rows - 0.5, -0.5)
+    for side in ("left", "bottom"):
+        ax.spines[side].set_visible(False)
+    names = category_labels(values.columns)
+    most = 20 if max(map(len, names)) <= 3 else 13
+    chosen = every(columns, most)
+    ax.set_xticks(chosen, [names[j] for j in chosen])
+    ax.xaxis.set_ticks_position("top")
+    ax.xaxis.set_label_position("top")
+    ax.tick_params(length=0, pad=3)
+    ax.set_xlabel(printable(column_label), labelpad=5)
+    counts = ["" for _ in range(rows)]
+    if sizes is not None:
+        known = sizes.reindex(values.index)
+        counts = ["" if is_missing(n) else count(n) for n in known]
+    wide = 6 + 5.2 * max(len(c) for c in [*counts, "customers" if sizes is not None else ""])
+    ax.set_yticks(range(rows), category_labels(values.index))
+    ax.tick_params(axis="y", pad=wide if sizes is not None else 4)
+    small = 8 if rows <= 24 else 6.5
+    ax.tick_params(axis="y", labelsize=small)
+    side = ax.get_yaxis_transform()
+    heads = [(printable(row_label), -wide)] + ([("customers", -5)] if sizes is not None else [])
+    for text, shift in heads:
+        ax.annotate(
+            text, (0, 1), (shift, 3), xycoords="axes fraction", textcoords="offset points",
+            ha="right", va="bottom", size=8, color=MUTED,
+        )  # fmt: skip
+    for i, text in enumerate(counts):
+        ax.annotate(
+            text, (0, i), (-5, 0), xycoords=side, textcoords="offset points", ha="right",
+            va="center", size=small, color=MUTED,
+        )  # fmt: skip

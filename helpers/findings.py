@@ -1,0 +1,469 @@
+"""What a picture shows, in words: titles, alternative texts and sentences computed from results.
+
+One function per picture of the notebooks: frame in, `Finding` out. A finding without a title is a
+sentence that says why there is no picture.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from helpers.show import count, label, percent
+
+Money = Callable[..., str]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A picture in words: its title (the finding), its alternative text, and a sentence below."""
+
+    title: str
+    alt: str
+    sentence: str
+
+
+def nothing(sentence: str) -> Finding:
+    """Give the finding of a picture that cannot be drawn: only the sentence that says why."""
+    return Finding("", "", sentence)
+
+
+def month_of(day: object) -> str:
+    """Write a month in words: June 2026."""
+    return f"{pd.Timestamp(day):%B %Y}"
+
+
+def _move(now: float, before: float) -> str:
+    if not before > 0 or pd.isna(now):
+        return "has nothing to compare with"
+    change = now / before - 1
+    if abs(change) < 0.005:
+        return "is where it was"
+    return f"is {'up' if change > 0 else 'down'} {percent(abs(change))}"
+
+
+# --- 01: what came in ----------------------------------------------------------------------------
+
+
+def kept(steps: pd.DataFrame, money: Money) -> Finding:
+    """Order lines set aside, by reason, out of all that came in."""
+    came, seen = steps.iloc[0], steps.iloc[-1]
+    less = steps[steps["kind"] == "less"]
+    aside, later = -less["rows"].iloc[:-1], -less["rows"].iloc[-1]
+    sentence = (
+        f"Of {count(came['rows'])} lines worth {money(came['revenue'])}, {count(aside.sum())} were "
+        f"set aside and {count(later)} became known only after the month. This month sees "
+        f"{count(seen['rows'])} lines worth {money(seen['revenue'])}."
+    )
+    if not aside.sum():
+        return nothing(sentence)
+    share = aside.sum() / came["rows"]
+    top = less.loc[aside.idxmax(), "step"].removeprefix("Less: ")
+    return Finding(
+        f"{percent(share, 2 if share < 0.01 else None)} of the order lines were set aside",
+        f"Bars of order lines set aside by reason, {count(aside.sum())} of {count(came['rows'])}; "
+        f"the most common: {top} ({count(aside.max())}).",
+        sentence,
+    )
+
+
+def quiet(days: pd.DataFrame) -> Finding:
+    """Orders by day over the last three months, and the days without any."""
+    empty, busiest = int((days["orders"] == 0).sum()), days.loc[days["orders"].idxmax()]
+    if empty:
+        word = "day" if empty == 1 else "days"
+        title = f"{count(empty)} of the last {len(days)} days had no order: check the export"
+    else:
+        word, title = "days", f"Every one of the last {len(days)} days has orders"
+    return Finding(
+        title,
+        f"Line of orders by day over {len(days)} days: mean {days['orders'].mean():.1f}, most "
+        f"{count(busiest['orders'])} on {busiest['start']:%d %B %Y}, {empty} {word} without.",
+        f"On average {days['orders'].mean():.1f} orders came in a day; {empty} {word} had none.",
+    )
+
+
+def newcomers(months: pd.DataFrame) -> Finding:
+    """New and returning customers by month."""
+    last = months[months["start"] == months["start"].max()].set_index("kind")["customers"]
+    share = last["new"] / last.sum() if last.sum() else float("nan")
+    month = month_of(months["start"].max())
+    return Finding(
+        f"{percent(share)} of the buyers of {month} bought for the first time",
+        f"Bars by month, new beside returning customers; in {month} {count(last['new'])} new and "
+        f"{count(last['returning'])} returning.",
+        f"In {month}, {count(last['new'])} customers bought for the first time and "
+        f"{count(last['returning'])} came back.",
+    )
+
+
+# --- 02: what customers have been worth ----------------------------------------------------------
+
+
+def month_money(months: pd.DataFrame, basis: str, money: Money) -> Finding:
+    """Revenue or margin by month, the last month against the one before."""
+    now = months.iloc[-1]
+    before = months[basis].iloc[-2] if len(months) > 1 else float("nan")
+    best = months.loc[months[basis].idxmax()]
+    return Finding(
+        f"{basis.capitalize()} in {month_of(now['start'])} {_move(now[basis], before)}",
+        f"Bars of {basis} by month; {month_of(now['start'])} {money(now[basis])}, the best month "
+        f"{month_of(best['start'])} with {money(best[basis])}.",
+        f"{month_of(now['start'])} brought {money(now[basis])} of {basis}; the month before "
+        f"{money(before)}.",
+    )
+
+
+def repeats(rows: pd.DataFrame) -> Finding:
+    """The share of customers who buy a second time within so many days."""
+    known = rows.dropna(subset="share")
+    if known.empty:
+        return nothing("No customer has been observed long enough to see a second purchase.")
+    last = known.iloc[-1]
+    first = known.iloc[0]
+    return Finding(
+        f"{percent(last['share'])} of customers buy again within {last['days']} days",
+        f"Points with intervals: share who bought again within {first['days']} days "
+        f"{percent(first['share'])}, within {last['days']} days {percent(last['share'])}.",
+        f"Within {last['days']} days {percent(last['share'])} buy again (95% interval "
+        f"{percent(last['low'])} to {percent(last['high'])}); within {first['days']} days it is "
+        f"{percent(first['share'])}.",
+    )
+
+
+def value_by_age(ltv: pd.DataFrame, basis: str, money: Money) -> Finding:
+    """Cumulative value per customer by age."""
+    known = ltv.dropna(subset="per_customer")
+    if known.empty:
+        return nothing("No cohort is old enough, or large enough, to say what a customer earned.")
+    first, last = known.iloc[0], known.iloc[-1]
+    return Finding(
+        f"A customer has brought {money(last['per_customer'])} of {basis} after "
+        f"{int(last['horizon'])} days",
+        f"Line of cumulative {basis} per customer by age in days: "
+        f"{money(first['per_customer'])} at {int(first['horizon'])}, "
+        f"{money(last['per_customer'])} at {int(last['horizon'])}.",
+        f"Customers who reached {int(last['horizon'])} days had brought "
+        f"{money(last['per_customer'])} each (95% interval {money(last['low'])} to "
+        f"{money(last['high'])}, {count(last['customers'])} customers); "
+        f"{percent(first['per_customer'] / last['per_customer'])} of it came within "
+        f"{int(first['horizon'])} days.",
+    )
+
+
+def value_by_segment(rows: pd.DataFrame, basis: str, money: Money) -> Finding:
+    """Value per customer at one age, by segment with intervals."""
+    known = rows.dropna(subset="per_customer").sort_values("per_customer")
+    if len(known) < 2:
+        return nothing("Fewer than two channels have customers old enough to be compared.")
+    low, high = known.iloc[0], known.iloc[-1]
+    apart = high["low"] > low["high"]
+    title = (
+        f"{high['value']} brings customers worth more than {low['value']}"
+        if apart
+        else "No channel's customers can be told from another's by their value"
+    )
+    return Finding(
+        title[:90],
+        f"Points with intervals of {basis} per customer after {int(high['horizon'])} days by "
+        f"channel: {high['value']} {money(high['per_customer'])}, {low['value']} "
+        f"{money(low['per_customer'])}.",
+        f"{label(high['value'])} customers brought {money(high['per_customer'])} each "
+        f"({money(high['low'])} to {money(high['high'])}), {label(low['value'])} customers "
+        f"{money(low['per_customer'])} ({money(low['low'])} to {money(low['high'])}). This "
+        "compares customers, not what the channel did to them.",
+    )
+
+
+def payback(economics: pd.DataFrame, money: Money) -> Finding:
+    """What a customer costs and earns by channel with spend."""
+    if economics.empty or "cac" not in economics:
+        return nothing(
+            "No marketing spend is recorded, so there is no cost of acquisition and no payback. "
+            "A table marketing_spend (channel, starts_at, cost) turns this section on."
+        )
+    total = economics.loc["blended"]
+    if pd.isna(total["ltv"]):
+        return nothing(f"What a customer earns cannot be set against its cost: {total['reason']}")
+    covered = "covers" if total["ltv_low"] > total["cac"] else "does not surely cover"
+    when = (
+        f"paid back after {int(total['payback_age'])} days"
+        if total["payback_state"] == "paid back"
+        else f"not paid back in the {int(total['payback_at_least'])} days seen"
+        if total["payback_state"] == "not yet"
+        else "payback unknown"
+    )
+    return Finding(
+        f"What a customer earns {covered} the cost of winning one",
+        f"Bars beside each other by channel: cost of acquisition and value; blended cost "
+        f"{money(total['cac'])}, value {money(total['ltv'])}.",
+        f"All channels together, a new customer cost {money(total['cac'])} and earned "
+        f"{money(total['ltv'])} ({money(total['ltv_low'])} to {money(total['ltv_high'])}): {when}.",
+    )
+
+
+# --- 03: cohorts ---------------------------------------------------------------------------------
+
+
+def retention(triangle) -> Finding:
+    """The retention triangle and its pooled row."""
+    pooled = triangle.pooled[triangle.pooled["customers"] > 0]
+    pooled = pooled[pooled.index > 0]
+    if pooled.empty:
+        return nothing(
+            "No cohort has lived through a whole month after its first: come back later."
+        )
+    far = pooled.loc[12] if 12 in pooled.index else pooled.iloc[-1]
+    age = far.name
+    first = pooled.iloc[0]
+    return Finding(
+        f"{percent(far['value'])} of customers buy in month {age} after their first",
+        f"Heat map of the share of customers who buy, by cohort and age in months: pooled "
+        f"{percent(first['value'])} in month {first.name}, {percent(far['value'])} in month {age}.",
+        f"Pooled over the cohorts that lived through it, {percent(first['value'])} bought in month "
+        f"{first.name} and {percent(far['value'])} in month {age} (95% interval "
+        f"{percent(far['low'])} to {percent(far['high'])}, {count(far['customers'])} customers in "
+        f"{int(far['cohorts'])} cohorts).",
+    )
+
+
+def cohort_money(triangle, basis: str, money: Money) -> Finding:
+    """The triangle of cumulative money per customer and its pooled row."""
+    pooled = triangle.pooled[triangle.pooled["customers"] > 0].dropna(subset="value")
+    if pooled.empty:
+        return nothing("No cohort has lived through a whole step of age: come back later.")
+    far, first = pooled.iloc[-1], pooled.iloc[0]
+    days = 30 * (far.name + 1)
+    return Finding(
+        f"Cohorts have brought {money(far['value'])} of {basis} per customer by day {days}",
+        f"Heat map of cumulative {basis} per customer by cohort and age in 30-day steps: pooled "
+        f"{money(first['value'])} after 30 days, {money(far['value'])} after {days}.",
+        f"Pooled, a customer brought {money(first['value'])} in the first 30 days and "
+        f"{money(far['value'])} by day {days} (95% interval {money(far['low'])} to "
+        f"{money(far['high'])}, {count(far['customers'])} customers).",
+    )
+
+
+def one_age(cohorts: pd.DataFrame, age: int) -> Finding:
+    """One age over time: is month 1 getting better?"""
+    known = cohorts.dropna(subset="value")
+    if len(known) < 4:
+        return nothing("Fewer than four cohorts have reached that age: too few to see a direction.")
+    half = len(known) // 2
+    early, late = known.iloc[:half], known.iloc[-half:]
+    rates = [
+        (part["value"] * part["customers"]).sum() / part["customers"].sum()
+        for part in (early, late)
+    ]
+    overlap = (
+        late["low"].mean() <= early["high"].mean() and early["low"].mean() <= late["high"].mean()
+    )
+    word = (
+        "does not move clearly" if overlap else "has risen" if rates[1] > rates[0] else "has fallen"
+    )
+    return Finding(
+        f"The share who buy in month {age} {word}",
+        f"Line with band of retention in month {age} by cohort: earlier half "
+        f"{percent(rates[0], 1)}, later half {percent(rates[1], 1)}.",
+        f"Of the earlier half of the cohorts {percent(rates[0], 1)} bought in month {age}, of the "
+        f"later half {percent(rates[1], 1)}.",
+    )
+
+
+def survival(curve: pd.DataFrame) -> Finding:
+    """Waiting for the second purchase."""
+    if curve.empty or not curve["events"].sum():
+        return nothing("Nobody has bought a second time yet.")
+    last = curve.iloc[-1]
+    early = curve[curve["days"] <= 90]
+    at = early.iloc[-1] if len(early) else last
+    return Finding(
+        f"{percent(1 - at['waiting'])} have bought a second time by day {int(at['days'])}",
+        f"Falling curve of the share still waiting for a second purchase: {percent(at['waiting'])} "
+        f"at day {int(at['days'])}, {percent(last['waiting'])} at day {int(last['days'])}.",
+        f"By day {int(at['days'])} {percent(1 - at['waiting'])} have bought again, by day "
+        f"{int(last['days'])} {percent(1 - last['waiting'])}: of those who ever return, "
+        f"{percent((1 - at['waiting']) / (1 - last['waiting']))} do so in the first stretch.",
+    )
+
+
+def pooled_curve(curve: pd.DataFrame) -> Finding:
+    """Retention by age, pooled over the cohorts that lived through it."""
+    known = curve.dropna(subset="value")
+    if len(known) < 2:
+        return nothing("The cohorts are too young for a curve.")
+    first, last = known.iloc[0], known.iloc[-1]
+    return Finding(
+        f"Retention goes from {percent(first['value'])} in month {int(first['age'])} to "
+        f"{percent(last['value'])} in month {int(last['age'])}",
+        f"Line with band of pooled retention by age in months, from {percent(first['value'])} in "
+        f"month {int(first['age'])} to {percent(last['value'])} in month {int(last['age'])}.",
+        f"Behind month {int(first['age'])} stand {count(first['customers'])} customers, behind "
+        f"month {int(last['age'])} {count(last['customers'])}.",
+    )
+
+
+def cohort_payback(table: pd.DataFrame, money: Money) -> str:
+    """Say how many cohorts have paid back, and the typical age."""
+    if table.empty:
+        return (
+            "No marketing spend is recorded, so no cohort has a cost to earn back. A table "
+            "marketing_spend (channel, starts_at, cost) turns this on."
+        )
+    cohorts = table[table["cohort"] != "pooled"]
+    back = cohorts[cohorts["state"] == "paid back"]
+    waiting = cohorts[cohorts["state"] == "not yet"]
+    median = f", half of them by day {int(back['days'].median())}" if len(back) else ""
+    return (
+        f"{count(len(back))} of {count(len(cohorts))} cohorts have earned back their cost{median}; "
+        f"{count(len(waiting))} have not yet, and may still be too young."
+    )
+
+
+# --- 04: the forecast ----------------------------------------------------------------------------
+
+
+def holdout(check) -> Finding:
+    """The model against naive rules on a period that it had not seen."""
+    if check.reason:
+        return nothing(f"No check against history is possible. {check.reason}")
+    model = check.scores.iloc[0]
+    naive = check.scores.iloc[1]
+    return Finding(
+        f"On held-out months the model's total is off by {percent(model['bias'])}"
+        if abs(model["bias"]) >= 0.005
+        else "On held-out months the model's total is right to half a percent",
+        f"Bars beside each other by earlier repeat purchases: orders per customer in the held-out "
+        f"period, actual, {model['rule']} and {naive['rule']}; totals {count(model['actual'])}, "
+        f"{count(model['orders'])}, {count(naive['orders'])}.",
+        f"From {check.cutoff:%d %B %Y} to {check.end:%d %B %Y} customers placed "
+        f"{count(model['actual'])} orders; {model['rule']} said {count(model['orders'])}, the "
+        f"naive rule '{naive['rule']}' {count(naive['orders'])}. {check.verdict}",
+    )
+
+
+def clv_tiers(table: pd.DataFrame, money: Money) -> Finding:
+    """The forecast of value by tier of customers."""
+    if table.empty:
+        return nothing("Without a forecast there are no tiers of value.")
+    top, last = table.iloc[0], table.iloc[-1]
+    return Finding(
+        f"The {top['tier']} of customers will bring about {percent(top['share'])} of the value",
+        f"Points with intervals of expected value per customer by tier: {top['tier']} "
+        f"{money(top['per_customer'])}, {last['tier']} {money(last['per_customer'])}.",
+        f"A customer of the {top['tier']} is expected to bring {money(top['per_customer'])} "
+        f"(90% interval of the tier's mean {money(top['low'])} to {money(top['high'])}), one of "
+        f"the {last['tier']} {money(last['per_customer'])}.",
+    )
+
+
+def forecast_months(steps: pd.DataFrame, money: Money) -> Finding:
+    """The forecast of today's customers month by month."""
+    if steps.empty:
+        return nothing("Without a forecast there is nothing to show month by month.")
+    first, last = steps.iloc[0], steps.iloc[-1]
+    return Finding(
+        f"Today's customers bring about {money(first['net'])} in the first month, then less",
+        f"Bars of expected value by month, from {money(first['net'])} to {money(last['net'])}.",
+        f"From {money(first['net'])} in the first month to {money(last['net'])} in the last: "
+        "customers leave over time, and those not yet won are not in it.",
+    )
+
+
+def model_fit(table: pd.DataFrame) -> Finding:
+    """Customers by repeat purchase days, counted and expected."""
+    if table.empty:
+        return nothing("Without a model there is nothing to hold against the counts.")
+    wide = table.pivot(index="repeat_days", columns="what", values="customers")
+    zero = wide.loc["0"]
+    gap = (wide["model"] - wide["customers"]).abs().sum() / 2 / wide["customers"].sum()
+    return Finding(
+        f"The model puts {percent(gap, 1)} of customers in the wrong frequency",
+        f"Bars beside each other by repeat purchase days: customers counted and as the model "
+        f"expects; without a repeat {count(zero['customers'])} and {count(zero['model'])}.",
+        f"{count(zero['customers'])} customers never bought again, the model expects "
+        f"{count(zero['model'])}; over all frequencies {percent(gap, 1)} of customers are "
+        "misplaced.",
+    )
+
+
+# --- 05: campaigns -------------------------------------------------------------------------------
+
+
+def campaign_effects(table: pd.DataFrame, money: Money) -> Finding:
+    """The effects of all experiments that may be read."""
+    if table.empty:
+        return nothing("No experiment has an effect that may be read.")
+    sure = table[(table["low"] > 0) | (table["high"] < 0)]
+    best = table.loc[table["effect"].idxmax()]
+    return Finding(
+        f"{count(len(sure))} of {count(len(table))} treated arms moved margin beyond doubt",
+        f"Points with intervals of margin per customer over control, one per treated arm; the "
+        f"highest {best['experiment']} with {money(best['effect'])}.",
+        f"The largest effect is that of {label(best['experiment'])}: {money(best['effect'])} of "
+        f"margin per customer ({money(best['low'])} to {money(best['high'])}). With "
+        f"{count(len(table))} intervals, about one in twenty misses the truth.",
+    )
+
+
+def campaign_power(table: pd.DataFrame, money: Money) -> str:
+    """Say what the experiments could have seen."""
+    if table.empty:
+        return "There is nothing to judge the size of."
+    share = table["smallest_effect"] / table["control_margin"].where(table["control_margin"] > 0)
+    return (
+        f"The smallest effects that these tests find four times out of five lie between "
+        f"{money(table['smallest_effect'].min())} and {money(table['smallest_effect'].max())} per "
+        f"customer, {percent(share.min())} to {percent(share.max())} of the control's margin. "
+        "An effect below that is not absent, it is unseen."
+    )
+
+
+# --- 06: the scorecard ---------------------------------------------------------------------------
+
+
+def core_metric(days: pd.DataFrame, target: float, name: str, fmt: Money) -> Finding:
+    """The core metric per day against its target."""
+    mean = days["value"].mean()
+    low, high = days.loc[days["value"].idxmin()], days.loc[days["value"].idxmax()]
+    if pd.isna(target):
+        title = f"{name}: {fmt(mean)} on average, without a target to hold it against"
+    else:
+        where = "above" if mean >= target else "below"
+        title = f"{name} is {percent(abs(mean / target - 1))} {where} target"
+    aim = "" if pd.isna(target) else f", target {fmt(target)}"
+    return Finding(
+        title,
+        f"Line of {name.lower()} over {len(days)} days: mean {fmt(mean)}{aim}, lowest "
+        f"{fmt(low['value'])} on {low['start']:%d %B}, highest {fmt(high['value'])} on "
+        f"{high['start']:%d %B}.",
+        f"The lowest day was {low['start']:%d %B} with {fmt(low['value'])}, the highest "
+        f"{high['start']:%d %B} with {fmt(high['value'])}.",
+    )
+
+
+def weekdays(table: pd.DataFrame, name: str, fmt: Money) -> Finding:
+    """The core metric by day of the week."""
+    best, worst = table.loc[table["value"].idxmax()], table.loc[table["value"].idxmin()]
+    return Finding(
+        f"{best['weekday']} is the strongest day of these weeks, {worst['weekday']} the weakest",
+        f"Bars of mean {name.lower()} by weekday: {best['weekday']} {fmt(best['value'])}, "
+        f"{worst['weekday']} {fmt(worst['value'])}.",
+        f"{best['weekday']} brings {fmt(best['value'])} on average, {worst['weekday']} "
+        f"{fmt(worst['value'])}. Four or five of each weekday are few: read it as a hint.",
+    )
+
+
+def changes(table: pd.DataFrame) -> Finding:
+    """What moved most against the month before."""
+    if table.empty:
+        return nothing("There is no published month before to compare with.")
+    top = table.iloc[0]
+    word = "up" if top["relative"] > 0 else "down"
+    return Finding(
+        f"{top['label']} moved most: {word} {percent(abs(top['relative']))}"[:90],
+        f"Bars of relative change against the month before; largest {top['label']} "
+        f"{top['relative']:+.1%}.",
+        f"{label(top['label'])} is {word} {percent(abs(top['relative']))} on the month before. A "
+        "figure may move by chance: its interval stands in its own notebook.",
+    )

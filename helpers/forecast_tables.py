@@ -1,0 +1,218 @@
+"""Frames and sentences of the predictive CLV notebook, made from summaries and forecasts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from helpers import btyd, forecast, metrics, summaries
+from helpers.forecast import ClvForecast, Holdout, Horizon, Models, Terms
+from helpers.show import count, percent
+from helpers.study import Study
+
+TIERS = [name for name, _ in summaries.TIERS]
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """A forecast and what it stands on; without models, only the reason why there is none."""
+
+    reason: str
+    terms: Terms
+    basis: str
+    models: Models | None = None
+    forecast: ClvForecast | None = None
+    customers: int = 0
+    active: float = float("nan")
+
+
+def load_holdout(study: Study, states: pd.DataFrame, horizon: Horizon) -> Holdout:
+    """Fit on the part of history before a cut-off and forecast the part after it."""
+    cutoff = forecast.holdout_cutoff(states["first_day"].min(), study.end, horizon)
+    seen = summaries.load(study, "holdout_states", split=f"{cutoff:%Y-%m-%d}")
+    return forecast.holdout_check(seen, cutoff=cutoff, end=study.end)
+
+
+def terms_of(
+    study: Study, periods: pd.DataFrame, *, horizon_months: int, discount_rate: float
+) -> Terms:
+    """Set the terms of a forecast from the last twelve months: margin rate and cost to serve.
+
+    Without known costs the margin rate is 1, so that value is revenue. The cost of serving is the
+    sum of service costs per order of the same months.
+    """
+    year = metrics.last_months(periods, study.month, 12)
+    known = metrics.money_basis(periods) == "margin"
+    service = summaries.load(study, "service")
+    spent = service.loc[service["start"].isin(year["start"]), "amount"].sum()
+    orders = year["orders"].sum()
+    return Terms(
+        horizon=Horizon(horizon_months, "months"),
+        margin_rate=metrics.total(year, "margin_rate") if known else 1.0,
+        cost_to_serve=spent / orders if orders else 0.0,
+        discount_rate=discount_rate,
+    )
+
+
+def outlook(study: Study, states: pd.DataFrame, terms: Terms, basis: str, seed: int) -> Outlook:
+    """Forecast what today's customers will bring, by tier and in total, with intervals.
+
+    Customers get their value, and their tier, in the engine; only states with counts come back.
+    """
+    spend = summaries.load(study, "spend_states")
+    models, reason = forecast.fit_or_why_not(states, spend, study.end)
+    if models is None:
+        return Outlook(reason, terms, basis)
+    scores = forecast.score_states(states, spend, models, terms)
+    valued = summaries.valued_states(
+        study,
+        scores,
+        forecast.score_spend(spend, models),
+        margin_rate=terms.margin_rate,
+        service=terms.cost_to_serve,
+    )
+    tier = pd.Categorical(valued["tier"], TIERS, ordered=True)
+    found = forecast.clv_forecast(
+        valued.assign(tier=tier), spend, models, terms, by="tier", seed=seed
+    )
+    active = float((scores["n"] * scores["p_alive"]).sum())
+    return Outlook("", terms, basis, models, found, int(scores["n"].sum()), active)
+
+
+def total_row(view: Outlook) -> pd.Series:
+    """Give the total of a forecast; all missing where there is none."""
+    names = ("orders", "revenue", "margin", "clv")
+    if view.forecast is None:
+        keys = ["customers", *(f"{name}{end}" for name in names for end in ("", "_low", "_high"))]
+        return pd.Series(np.nan, index=keys)
+    return view.forecast.totals.iloc[-1]
+
+
+def tiers(view: Outlook) -> pd.DataFrame:
+    """Give the tiers: customers, orders, value in total and per customer, with intervals."""
+    columns = ["tier", "customers", "orders", "clv", "clv_low", "clv_high", "share"]
+    columns += ["per_customer", "low", "high"]
+    if view.forecast is None:
+        return pd.DataFrame(columns=columns)
+    table = view.forecast.totals.iloc[:-1]
+    table = table.assign(tier=table["tier"].astype(str)).reset_index(drop=True)
+    each = {"per_customer": "clv", "low": "clv_low", "high": "clv_high"}
+    per_customer = {name: table[column] / table["customers"] for name, column in each.items()}
+    return table.assign(share=table["clv"] / table["clv"].sum(), **per_customer)[columns]
+
+
+def by_month(view: Outlook, study: Study) -> pd.DataFrame:
+    """Give the forecast of today's customers month by month, in steps of 365.25/12 days."""
+    if view.forecast is None:
+        return pd.DataFrame(columns=["start", "orders", "revenue", "margin", "net"])
+    steps = view.forecast.steps
+    start = pd.Timestamp(study.end) + pd.to_timedelta(1 + steps["day_from"].round(), unit="D")
+    return steps.assign(start=start.dt.normalize())[["start", "orders", "revenue", "margin", "net"]]
+
+
+def rule_scores(holdout: Holdout) -> pd.DataFrame:
+    """Give each rule's forecast of the held-out period, its bias and its error per customer."""
+    columns = ["rule", "orders", "actual", "bias", "mae", "rmse"]
+    return pd.DataFrame(columns=columns) if holdout.scores is None else holdout.scores[columns]
+
+
+def bins(holdout: Holdout) -> pd.DataFrame:
+    """Give mean held-out orders by earlier frequency, long: frequency, rule, orders."""
+    if holdout.bins is None:
+        return pd.DataFrame(columns=["frequency", "rule", "orders"])
+    rules = ["actual", forecast.MODEL, "same rate"]
+    return holdout.bins.melt("frequency", rules, var_name="rule", value_name="orders")
+
+
+def parameters(view: Outlook) -> pd.DataFrame:
+    """Give the fitted parameters with their 95% intervals, purchase and spend model together."""
+    columns = ["model", "parameter", "estimate", "low", "high"]
+    if view.models is None:
+        return pd.DataFrame(columns=columns)
+    rows = []
+    for name, fit in (("BG/NBD", view.models.purchase), ("Gamma-Gamma", view.models.spend)):
+        for parameter, error in zip(fit.names, fit.standard_errors, strict=True):
+            value = getattr(fit, parameter)
+            # The interval is on the logarithm, where the error is nearly normal.
+            times = np.exp(1.96 * error / value)
+            rows.append((name, parameter, value, value / times, value * times))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def fit_by_frequency(view: Outlook, states: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Give customers by repeat purchase days, counted and as the model expects: long."""
+    columns = ["repeat_days", "what", "customers"]
+    if view.models is None:
+        return pd.DataFrame(columns=columns)
+    at = forecast.states_at(states, study.end)
+    seen, expected = btyd.frequency_table(view.models.purchase, at, last=7).T
+    names = [*(str(k) for k in range(7)), "7+"]
+    parts = {"customers": seen, "model": expected}
+    return pd.concat(
+        [
+            pd.DataFrame({"repeat_days": names, "what": what, "customers": values})
+            for what, values in parts.items()
+        ],
+        ignore_index=True,
+    )
+
+
+def identity(view: Outlook) -> pd.DataFrame:
+    """Check the forecast: tiers add up to the total, months too, and money is orders x spend."""
+    columns = ["check", "difference"]
+    if view.forecast is None:
+        return pd.DataFrame(columns=columns)
+    totals, steps, terms = view.forecast.totals, view.forecast.steps, view.terms
+    total, parts = totals.iloc[-1], totals.iloc[:-1]
+    net = total["revenue"] * terms.margin_rate - total["orders"] * terms.cost_to_serve
+    rows = [
+        ("Tiers less total, value", parts["clv"].sum() - total["clv"]),
+        ("Months less total, value", steps["clv"].sum() - total["clv"]),
+        ("Revenue x margin rate - service less net", net - total["net"]),
+    ]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(difference=table["difference"].round(2) + 0.0)
+
+
+def terms_sentence(view: Outlook, money) -> str:
+    """Say what value means in this forecast: formula, rates, horizon."""
+    terms = view.terms
+    months = count(terms.horizon.value)
+    if view.basis == "margin":
+        word = f"margin at {percent(terms.margin_rate, 1)} of revenue"
+    else:
+        word = "revenue, because no cost is known"
+    serve = (
+        f"less {money(terms.cost_to_serve)} per order for service"
+        if terms.cost_to_serve
+        else "with no cost to serve recorded"
+    )
+    return (
+        f"`clv_forecast` over {months} months: expected orders x expected revenue per order, as "
+        f"{word}, {serve}, discounted at {percent(terms.discount_rate)} a year, mid-month."
+    )
+
+
+def limits_sentence(view: Outlook, check: Holdout) -> str:
+    """Say what the forecast does not know, and how far its check says it may be off."""
+    if view.reason:
+        return f"There is no forecast. {view.reason}"
+    seen = (
+        f"On the held-out period its total was off by {percent(check.bias, 1)}."
+        if not check.reason
+        else f"It could not be held against history. {check.reason}"
+    )
+    return (
+        f"{seen} The interval of the total comes from {count(view.forecast.simulated)} customers "
+        "simulated many times over; a change of season, price or assortment is not in it."
+    )
+
+
+def states_sentence(states: pd.DataFrame) -> str:
+    """Say how many customers and distinct histories there are, and how many bought again."""
+    customers = states["n"].sum()
+    again = states.loc[states["frequency"] > 0, "n"].sum()
+    return (
+        f"{count(customers)} customers in {count(len(states))} distinct histories, "
+        f"{percent(again / customers)} of them with a repeat purchase."
+    )

@@ -1,0 +1,418 @@
+"""The catalog of named measures, and the arithmetic on summaries that every notebook shares.
+
+A measure is a numerator over a denominator of ``periods``; ratios are sum over sum. The second half
+reads ``gaps``, the waits between purchase days: repeat purchase, inactivity window, churn.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from helpers.errors import DataError, UsageError, nearest
+
+DAYS_PER_MONTH = 365.25 / 12
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its interval, how many it rests on, and the reason where there is none."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    reason: str = ""
+
+
+class Interval(NamedTuple):
+    """A mean (or share) with its standard error and interval, one entry per row."""
+
+    value: np.ndarray
+    se: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def wilson(successes: object, n: object, *, level: float = 0.95) -> Interval:
+    """Between which shares does the true share lie?
+
+    Wilson's score interval (1927) of successes / n; missing where n is 0.
+
+    >>> [round(float(x), 4) for x in wilson(10, 100)[2:]]
+    [0.0552, 0.1744]
+    """
+    k, n = (np.asarray(x, dtype=float) for x in (successes, n))
+    n = np.where(n > 0, n, np.nan)
+    z2 = stats.norm.ppf((1 + level) / 2) ** 2
+    p = k / n
+    center = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = np.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n**2))) / (1 + z2 / n)
+    # At the ends the formula is exact on paper and off by a rounding error in floating numbers.
+    low, high = np.where(k == 0, 0 * n, center - half), np.where(k == n, n / n, center + half)
+    return Interval(p, np.sqrt(p * (1 - p) / n), low, high)
+
+
+def mean_interval(total: object, squares: object, n: object, *, level: float = 0.95) -> Interval:
+    """Between which amounts does the mean per customer lie?
+
+    mean = total / n; variance = (squares - total^2 / n) / (n - 1); Student's t with n - 1.
+    Customers without activity count through n. The interval is missing with fewer than two
+    customers, and where all have the same amount, for then the spread says nothing.
+    """
+    total, squares, n = (np.asarray(x, dtype=float) for x in (total, squares, n))
+    n = np.where(n > 0, n, np.nan)
+    mean = total / n
+    spread = squares - total * mean
+    # What is left of equal amounts after subtraction is rounding, not variance.
+    spread = np.where((n > 1) & (spread > 1e-12 * np.abs(squares)), spread, np.nan)
+    dof = np.maximum(n - 1, 1)
+    se = np.sqrt(spread / dof / n)
+    half = stats.t.ppf((1 + level) / 2, dof) * se
+    return Interval(mean, se, mean - half, mean + half)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One entry of the catalog; numerator and denominator are columns of ``periods``.
+
+    ``unit`` is money, percent, count or ratio; ``needs`` are canonical columns beyond the key.
+    """
+
+    name: str
+    label: str
+    sentence: str
+    formula: str
+    numerator: str
+    denominator: str
+    unit: str
+    needs: tuple[str, ...] = ()
+
+
+_REVENUE, _COST = ("orders.revenue",), ("orders.revenue", "orders.cogs or a margin rule")
+_CATALOG = (
+    Measure("revenue", "Revenue", "What customers paid, net of refunds.",
+            "sum of revenue, refunds booked on the sale's date", "revenue", "", "money", _REVENUE),
+    Measure("orders", "Orders", "How many orders came in.",
+            "number of distinct orders", "orders", "", "count"),
+    Measure("customers", "Active customers", "How many customers bought in the period.",
+            "number of distinct customers with an order", "customers", "", "count"),
+    Measure("new_customers", "New customers", "How many customers bought for the first time.",
+            "number of customers whose first order falls in the period",
+            "new_customers", "", "count"),
+    Measure("aov", "Average order value", "What an order brings.",
+            "revenue / orders", "revenue", "orders", "money", _REVENUE),
+    Measure("purchase_frequency", "Purchase frequency", "How often an active customer orders.",
+            "orders / active customers of the period", "orders", "customers", "ratio"),
+    Measure("arpu", "Revenue per active customer", "What an active customer brings in the period.",
+            "revenue / active customers of the period", "revenue", "customers", "money", _REVENUE),
+    Measure("margin", "Contribution margin", "What is left after the costs of the goods sold.",
+            "sum of contribution margin of lines whose cost is known",
+            "margin", "", "money", _COST),
+    Measure("margin_rate", "Margin rate", "What share of revenue is left as margin.",
+            "margin / revenue of the lines whose cost is known",
+            "margin", "margin_revenue", "percent", _COST),
+    Measure("margin_coverage", "Margin coverage", "For what share of revenue the cost is known.",
+            "revenue of lines whose cost is known / revenue",
+            "margin_revenue", "revenue", "percent", _COST),
+    Measure("refund_rate", "Refund rate", "What share of sales was given back.",
+            "refunds / (revenue + refunds)", "refunds", "gross_revenue", "percent",
+            ("orders.is_refund",)),
+    Measure("margin_per_day", "Contribution margin per day", "What the shop earns on a day.",
+            "margin / days of the period", "margin", "days", "money", _COST),
+    Measure("new_customer_share", "Share of new customers",
+            "What share of active customers bought for the first time.",
+            "new customers / active customers of the period",
+            "new_customers", "customers", "percent"),
+)  # fmt: skip
+MEASURES: dict[str, Measure] = {entry.name: entry for entry in _CATALOG}
+
+
+def _entry(name: str) -> Measure:
+    if name not in MEASURES:
+        raise UsageError(f"There is no measure '{name}'.{nearest(name, MEASURES)}")
+    return MEASURES[name]
+
+
+def _days(periods: pd.DataFrame) -> pd.Series:
+    """Return the days of each period; a column ``days`` (a period partly observed) goes first."""
+    if "days" in periods:
+        return periods["days"].astype(float)
+    letters = {"day": "D", "month": "M", "quarter": "Q"}
+    starts = zip(periods["start"], periods["grain"], strict=True)
+    spans = [pd.Period(pd.Timestamp(s), freq=letters[g]) for s, g in starts]
+    return pd.Series([(p.end_time - p.start_time).days + 1.0 for p in spans], index=periods.index)
+
+
+def _column(periods: pd.DataFrame, name: str) -> pd.Series:
+    if name == "days":
+        return _days(periods)
+    if name == "gross_revenue":
+        return _column(periods, "revenue") + _column(periods, "refunds")
+    if name not in periods:
+        raise DataError(f"The summary has no column '{name}'; it has {', '.join(periods)}.")
+    column = periods[name].astype(float)
+    if name == "margin":
+        # Margin that is not known is missing: no line with a cost, yet there was revenue.
+        unknown = (_column(periods, "margin_revenue") == 0) & (_column(periods, "revenue") != 0)
+        return column.mask(unknown)
+    return column
+
+
+def measure(periods: pd.DataFrame | pd.Series, name: str) -> pd.Series:
+    """Look up a measure of the catalog for each period, or each segment of a period.
+
+    numerator / denominator of that row. ``periods`` are rows of that summary (or one row);
+    returns one float per row in the measure's unit; missing, never 0 or infinite, where the
+    denominator is unknown, 0 or (refunds above sales) negative. Raises UsageError for a name that
+    is not in the catalog.
+    """
+    entry = _entry(name)
+    frame = periods.to_frame().T if isinstance(periods, pd.Series) else periods
+    value = _column(frame, entry.numerator)
+    if entry.denominator:
+        below = _column(frame, entry.denominator)
+        value = value / below.where(below > 0)
+    return value.rename(name)
+
+
+def total(periods: pd.DataFrame, name: str) -> float:
+    """Look up a measure over several periods or segments together: sum over sum.
+
+    Rows must share grain and dimension. Distinct customers do not add up over rows, so measures
+    that count them raise UsageError: ask for them at the coarser grain. Missing where the
+    denominator is not positive; rows with an unknown margin are left out above and below.
+    """
+    entry = _entry(name)
+    if "customers" in (entry.numerator, entry.denominator):
+        raise UsageError(f"'{name}' counts distinct customers, which do not add up over rows.")
+    if len(periods[["grain", "dimension"]].drop_duplicates()) > 1:
+        raise UsageError("The rows mix grains or dimensions, so a sum would count orders twice.")
+    above = _column(periods, entry.numerator)
+    if not entry.denominator:
+        return float(above.sum(min_count=1))
+    below = _column(periods, entry.denominator).where(above.notna())
+    return float(above.sum(min_count=1) / below.sum()) if below.sum() > 0 else np.nan
+
+
+def month_over_month(
+    periods: pd.DataFrame, month: str, *, names: Sequence[str] = tuple(MEASURES)
+) -> pd.DataFrame:
+    """Compare each measure of a month with the month before.
+
+    Returns one row per measure: label, unit, value, previous, change (value - previous) and
+    relative (change / previous, only where previous is above 0). A month inside the history
+    without any order counts as 0; a month outside it is missing.
+    """
+    rows = periods[(periods["grain"] == "month") & (periods["dimension"] == "all")]
+    rows = rows.assign(start=pd.to_datetime(rows["start"])).set_index("start")
+    numbers = rows.select_dtypes("number")
+    if len(rows):
+        span = pd.date_range(rows.index.min(), rows.index.max(), freq="MS", name="start")
+        numbers = numbers.reindex(span, fill_value=0)
+    now = pd.Timestamp(f"{month}-01")
+    pair = numbers.reindex([now, now - pd.DateOffset(months=1)])
+    pair = pair.rename_axis("start").reset_index().assign(grain="month")
+    lines = []
+    for name in names:
+        entry, (value, previous) = _entry(name), measure(pair, name)
+        change = value - previous
+        relative = change / previous if previous > 0 else np.nan
+        lines.append((name, entry.label, entry.unit, value, previous, change, relative))
+    columns = ["name", "label", "unit", "value", "previous", "change", "relative"]
+    return pd.DataFrame(lines, columns=columns).set_index("name")
+
+
+def survival(
+    gaps: pd.DataFrame, *, order_number: int | None = None, level: float = 0.95
+) -> pd.DataFrame:
+    """Show which share is still waiting for the next purchase after so many days.
+
+    Kaplan-Meier (1958) on counted waits with Greenwood's variance and a log-log interval; where
+    the estimate is 0 or 1, Wilson's with the number at risk. A wait that is still open counts for
+    the days it was seen, so the age of customers is not needed; it assumes that later customers
+    wait like earlier ones. ``order_number`` 1 is from first to second purchase day; None pools
+    all gaps, in which frequent buyers weigh more. One row per distinct length:
+    days, at_risk, events, waiting, low, high.
+    """
+    rows = gaps if order_number is None else gaps[gaps["order_number"] == order_number]
+    counts = rows.assign(events=rows["n"].where(rows["event"].astype(bool), 0))
+    curve = counts.groupby("days")[["n", "events"]].sum().astype(float).reset_index()
+    at_risk, events = curve["n"][::-1].cumsum()[::-1].to_numpy(), curve["events"].to_numpy()
+    left = at_risk - events
+    waiting = np.cumprod(left / at_risk)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        greenwood = np.cumsum(events / (at_risk * left))
+        half = stats.norm.ppf((1 + level) / 2) * np.sqrt(greenwood) / np.abs(np.log(waiting))
+        low, high = waiting ** np.exp(half), waiting ** np.exp(-half)
+    edge = (waiting == 0) | (waiting == 1)
+    ends = wilson(np.where(waiting == 1, at_risk, 0), at_risk, level=level)
+    low, high = np.where(edge, ends.low, low), np.where(edge, ends.high, high)
+    facts = {"days": curve["days"], "at_risk": at_risk, "events": events}
+    return pd.DataFrame({**facts, "waiting": waiting, "low": low, "high": high})
+
+
+def repeat_within(
+    gaps: pd.DataFrame, days: int, *, order_number: int = 1, level: float = 0.95
+) -> Estimate:
+    """Estimate which share of customers buys again within so many days.
+
+    1 - share still waiting after ``days`` (see ``survival``). ``n`` is the number still observed
+    and waiting on that day; missing when nobody is, unless no wait is open at all.
+    """
+    if days < 1:
+        raise UsageError(f"days == {days}, must be 1 or more.")
+    rows = gaps[gaps["order_number"] == order_number]
+    at_risk = int(rows.loc[rows["days"] >= days, "n"].sum())
+    open_waits = rows.loc[~rows["event"].astype(bool), "n"].sum()
+    if rows["n"].sum() == 0 or (at_risk == 0 and open_waits > 0):
+        reason = f"No customer has been observed waiting for {days} days."
+        return Estimate(np.nan, np.nan, np.nan, at_risk, reason)
+    curve = survival(rows, level=level)
+    curve = curve[curve["days"] <= days]
+    if curve.empty:
+        ends = wilson(0, at_risk, level=level)
+        return Estimate(0.0, 0.0, float(ends.high), at_risk)
+    last = curve.iloc[-1]
+    low, high = last["low"], last["high"]
+    if last["waiting"] == 1:
+        low, high = wilson(at_risk, at_risk, level=level)[2:]
+    return Estimate(1 - float(last["waiting"]), 1 - float(high), 1 - float(low), at_risk)
+
+
+@dataclass(frozen=True)
+class Window:
+    """The wait after which a customer counts as lost, and what that choice costs.
+
+    Of the gaps that close within ``horizon`` days, ``quantile`` have closed within ``days``;
+    ``come_back`` is the share of those called lost who buy again by ``horizon`` all the same.
+    """
+
+    days: int | None
+    quantile: float
+    horizon: int | None = None
+    come_back: float = np.nan
+    closed: int = 0
+    open: int = 0
+    reason: str = ""
+
+
+def inactivity_window(
+    gaps: pd.DataFrame, *, quantile: float = 0.9, min_at_risk: int = 30
+) -> Window:
+    """Find after how many days without a purchase most returning customers would have returned.
+
+    The shortest wait t with F(t) >= quantile x F(horizon), where F is one minus the Kaplan-Meier
+    share still waiting over all gaps and horizon is the longest wait at which a gap closed with
+    at least ``min_at_risk`` still at risk. The plain percentile of closed gaps would be too short,
+    since long gaps of late customers are still open. Gaps longer than the horizon are unknown.
+    """
+    if not 0 < quantile < 1:
+        raise UsageError(f"quantile == {quantile}, must be between 0 and 1.")
+    event = gaps["event"].astype(bool)
+    closed, still = int(gaps.loc[event, "n"].sum()), int(gaps.loc[~event, "n"].sum())
+    curve = survival(gaps)
+    seen = curve[(curve["at_risk"] >= min_at_risk) & (curve["events"] > 0)]
+    if seen.empty:
+        reason = f"No repeat purchase was seen with {min_at_risk} or more customers waiting."
+        return Window(None, quantile, closed=closed, open=still, reason=reason)
+    returned = 1 - seen["waiting"].to_numpy()
+    at = int(np.argmax(returned >= quantile * returned[-1] * (1 - 1e-12)))
+    come_back = 0.0 if returned[at] == 1 else (returned[-1] - returned[at]) / (1 - returned[at])
+    days, horizon = int(seen["days"].iloc[at]), int(seen["days"].iloc[-1])
+    return Window(days, quantile, horizon, float(come_back), closed, still)
+
+
+@dataclass(frozen=True)
+class Churn:
+    """Customers lost per active customer-month under an inactivity window, with its interval.
+
+    ``lost_share`` (with interval) is the share of purchases that no other follows within the
+    window, ``active_months`` how long a customer stays active after a purchase, ``n`` the number
+    of waits still observed at the window's end.
+    """
+
+    rate: float
+    low: float
+    high: float
+    window_days: int
+    lost_share: float = np.nan
+    lost_low: float = np.nan
+    lost_high: float = np.nan
+    active_months: float = np.nan
+    n: int = 0
+    reason: str = ""
+
+
+def churn_rate(gaps: pd.DataFrame, window_days: int, *, level: float = 0.95) -> Churn:
+    """Estimate which share of active customers the shop loses in a month.
+
+    A customer is active from a purchase day until the next, but for ``window_days`` at most, and
+    is lost when the window passes (a later purchase makes them active again).
+    rate = S(window) / mean of min(wait, window) in months of 365.25/12 days, with S and the
+    restricted mean from Kaplan-Meier over all waits, so that a young shop, whose late customers
+    cannot have been lost yet, does not look loyal. Consequence: a longer window means a lower rate.
+    Interval: delta method on the log with Greenwood's variance. Missing until a wait as long as
+    the window has been observed; 0, without interval, where every wait closed in time.
+    Pair it only with revenue per active customer-month, never with revenue per buyer of a month.
+    """
+    if window_days < 1:
+        raise UsageError(f"window_days == {window_days}, must be 1 or more.")
+    observed = int(gaps.loc[gaps["days"] >= window_days, "n"].sum())
+    if observed == 0:
+        reason = f"The history holds no wait as long as the window of {window_days} days."
+        return Churn(np.nan, np.nan, np.nan, window_days, reason=reason)
+    curve = survival(gaps)
+    curve = curve[curve["days"] <= window_days]
+    waiting, at_risk, events = (curve[c].to_numpy() for c in ("waiting", "at_risk", "events"))
+    days = curve["days"].to_numpy(dtype=float)
+    # Area under the curve from each day to the window's end; before the first day all wait.
+    after = np.append(np.diff(np.append(days, window_days)) * waiting, 0.0)[::-1].cumsum()[::-1]
+    mean = (days[0] + after[0]) if days.size else float(window_days)
+    share = float(waiting[-1]) if days.size else 1.0
+    found = {"window_days": window_days, "active_months": float(mean) / DAYS_PER_MONTH}
+    found |= {"lost_share": share, "n": observed}
+    if 0 < share < 1:
+        ends = curve[["low", "high"]].iloc[-1]
+        found |= {"lost_low": float(ends["low"]), "lost_high": float(ends["high"])}
+    if share == 0:
+        reason = f"Every customer bought again within {window_days} days, so none was lost."
+        return Churn(0.0, np.nan, np.nan, **found, reason=reason)
+    rate = share / found["active_months"]
+    noise = (1 - after[:-1] / mean) ** 2 * events / (at_risk * (at_risk - events))
+    se = float(np.sqrt(noise.sum())) or np.nan
+    spread = float(np.exp(stats.norm.ppf((1 + level) / 2) * se))
+    return Churn(rate, rate / spread, rate * spread, **found)
+
+
+def months_of(periods: pd.DataFrame) -> pd.DataFrame:
+    """Pick the rows of whole months of the whole shop, in order."""
+    rows = periods[(periods["grain"] == "month") & (periods["dimension"] == "all")]
+    return rows.sort_values("start", ignore_index=True)
+
+
+def last_months(periods: pd.DataFrame, month: str, number: int) -> pd.DataFrame:
+    """Pick the last so many months of the whole shop, up to and including ``month``."""
+    rows = months_of(periods)
+    return rows[rows["start"] <= pd.Timestamp(f"{month}-01")].tail(number)
+
+
+def monthly(periods: pd.DataFrame, month: str, number: int) -> pd.DataFrame:
+    """Give the catalog's measures for the last so many months: start and a column each."""
+    rows = last_months(periods, month, number)
+    return rows[["start"]].assign(**{name: measure(rows, name) for name in MEASURES})
+
+
+def money_basis(periods: pd.DataFrame, *, least: float = 0.8) -> str:
+    """Say what value is counted in: 'margin' if its cost is known for enough revenue, or 'revenue'.
+
+    Below ``least`` of revenue with a known cost, margin would say more about bookkeeping than about
+    customers.
+    """
+    rows = months_of(periods)
+    revenue = rows["revenue"].sum()
+    known = rows["margin_revenue"].sum() / revenue if revenue > 0 else 0.0
+    return "margin" if known >= least else "revenue"

@@ -1,0 +1,466 @@
+"""What a notebook shows: numbers, sentences, tables, pictures, headline figures, the record.
+
+Numbers are written only through `money_in`, `percent`, `count`, `ratio` and their kin, so that a
+figure looks the same on every page. Everything displayed has a stable text form (checked by
+nbval) and, where the monthly run needs it, a small JSON bundle under a MIME type of our own.
+"""
+
+import html
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from helpers.errors import DataError, UsageError, nearest
+from helpers.written import (
+    MISSING,
+    Formatter,
+    alike,
+    by_unit,
+    count,
+    days,
+    inline,
+    is_missing,
+    jsonable,
+    money_in,
+    month_name,
+    months,
+    percent,
+    ratio,
+    slug,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame, Series
+
+    from helpers.findings import Finding
+
+TABLE = "application/vnd.ltv.table+json"
+HEADLINE = "application/vnd.ltv.headline+json"
+RECORD = "application/vnd.ltv.record+json"
+
+TITLE_LENGTH = 90
+ROWS_SHOWN, COLUMNS_SHOWN, ROWS_KEPT, TEXT_SHOWN = 12, 8, 5000, 60
+# A table of results never needs these: with them, a row is a person.
+PERSONAL = frozenset(
+    """
+    customer_id customerid email e_mail email_address name first_name last_name full_name
+    customer_name phone phone_number telephone address order_id orderid
+    """.split()  # noqa: SIM905
+)
+
+__all__ = [
+    "Headline",
+    "by_unit",
+    "count",
+    "days",
+    "figure_texts",
+    "is_missing",
+    "jsonable",
+    "label",
+    "money_in",
+    "month_name",
+    "months",
+    "percent",
+    "plain",
+    "ratio",
+    "say",
+    "show_figure",
+    "show_finding",
+    "show_headline",
+    "show_record",
+    "show_table",
+    "slug",
+]
+
+
+# -- sentences -------------------------------------------------------------------------------
+
+
+def label(text: Any, most: int = 80) -> str:
+    """Make a name that came from data safe to stand in a sentence given to `say`.
+
+    Every character with a meaning in Markdown or HTML becomes a numbered entity, so it is shown
+    and never obeyed. (Tables, headlines and pictures escape by themselves: no `label` there.)
+
+    >>> label("<b>|*x*")
+    '&#60;b&#62;&#124;&#42;x&#42;'
+    """
+    short = inline(text)
+    short = short if len(short) <= most else short[: most - 1].rstrip() + "…"
+    inner_hyphen = re.compile(r"(?<=[^\W_])-(?=[^\W_])")
+    kept = {m.start() for m in inner_hyphen.finditer(short)}
+    return "".join(
+        c if c.isalnum() or not c.isascii() or c in " ," or i in kept else f"&#{ord(c)};"
+        for i, c in enumerate(short)
+    )
+
+
+def say(text: str) -> None:
+    """Show a computed sentence (Markdown; names from data go through `label`)."""
+    # A dollar sign would start a formula in JupyterLab.
+    markdown = re.sub(r"(?<!\\)\$", r"\\$", text.strip())
+    _display({"text/markdown": markdown, "text/plain": plain(text)})
+
+
+def plain(markdown: str) -> str:
+    """Return the text of a Markdown sentence without its marks."""
+    text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", markdown.strip())
+    text = re.sub(r"(?<!\\)(\*\*|`|\*|(?<!\w)__|__(?!\w))", "", text)
+    text = re.sub(r"^#{1,6} +", "", text, flags=re.MULTILINE)
+    return html.unescape(re.sub(r"\\([\\$*_`#\[\]|])", r"\1", text))
+
+
+# -- tables ----------------------------------------------------------------------------------
+
+
+def show_table(
+    frame: "DataFrame",
+    *,
+    caption: str,
+    unit: str = "",
+    formats: Mapping[str, Formatter] | Formatter | None = None,
+    name: str | None = None,
+) -> None:
+    """Show a table of results: at most 12 rows by 8 columns, the whole of it in tables/NAME.csv.
+
+    `formats` maps a column to `money`, `percent`, `count` ... or is one function for all numbers;
+    within a column all cells get the same number of decimals. A named or non-default index
+    becomes the first column. The first column heads its row.
+    Raises UsageError without a caption, for a malformed name, and for columns that identify people;
+    DataError above 5,000 rows: a table of results is a summary.
+    """
+    caption = inline(caption)
+    if not caption:
+        raise UsageError("show_table(caption=''): a table needs a caption that says what it shows.")
+    name = name or slug(caption)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,79}", name):
+        raise UsageError(f"show_table(name={name!r}): use lower-case letters, digits, - and _.")
+    flat = _flat(frame)
+    if len(flat) > ROWS_KEPT:
+        raise DataError(
+            f"Table '{name}' has {len(flat):,} rows; at most {ROWS_KEPT:,} can be shown and kept. "
+            "Summarize it first."
+        )
+    columns = [str(c) for c in flat.columns]
+    formats = _known_formats(formats, columns, name)
+    shown = flat.iloc[:ROWS_SHOWN, :COLUMNS_SHOWN]
+    cells = [
+        alike(_format_of(shown.iloc[:, i], formats), shown.iloc[:, i])
+        for i in range(shown.shape[1])
+    ]
+    numeric = [_is_numeric(shown.iloc[:, i]) for i in range(shown.shape[1])]
+    note = _note(flat, name)
+    rows = [
+        [jsonable(v) for v in row] for row in flat.astype(object).itertuples(index=False, name=None)
+    ]
+    heads = [_heading(c) for c in columns[:COLUMNS_SHOWN]]
+    _display(
+        {
+            TABLE: {
+                "name": name,
+                "caption": caption,
+                "unit": unit,
+                "columns": columns,
+                "rows": rows,
+            },
+            "text/html": _html_table(heads, cells, numeric, caption=caption, unit=unit, note=note),
+            "text/plain": _plain_table(
+                heads, cells, numeric, caption=caption, unit=unit, note=note
+            ),
+        }
+    )
+
+
+def _flat(frame: "DataFrame") -> "DataFrame":
+    """Return the frame with its index as columns and its column names as text, people refused."""
+    import pandas as pd
+
+    plain_index = isinstance(frame.index, pd.RangeIndex) and frame.index.name is None
+    named = frame
+    if not plain_index and frame.index.nlevels == 1 and frame.index.name is None:
+        named = frame.rename_axis("row")
+    flat = frame.copy() if plain_index else named.reset_index()
+    flat.columns = [
+        " / ".join(str(p) for p in c if str(p)) if isinstance(c, tuple) else str(c)
+        for c in flat.columns
+    ]
+    personal = [c for c in flat.columns if re.sub(r"[\s\-.]+", "_", c.strip().lower()) in PERSONAL]
+    if personal:
+        raise UsageError(
+            f"show_table: column '{personal[0]}' identifies people or their orders, and published "
+            "tables hold no customer rows. Group by something else, or rename a harmless column."
+        )
+    return flat
+
+
+def _known_formats(
+    formats: Mapping[str, Formatter] | Formatter | None, columns: Sequence[str], name: str
+) -> Mapping[str, Formatter] | Formatter:
+    if formats is None or callable(formats):
+        return formats or {}
+    for column in formats:
+        if str(column) not in columns:
+            raise UsageError(
+                f"Table '{name}' has no column '{column}' to format.{nearest(str(column), columns)}"
+            )
+    return {str(c): f for c, f in formats.items()}
+
+
+def _is_numeric(column: "Series") -> bool:
+    from pandas.api.types import infer_dtype, is_bool_dtype, is_numeric_dtype
+
+    if is_bool_dtype(column.dtype):
+        return False
+    kinds = ("decimal", "integer", "floating", "mixed-integer-float")
+    return is_numeric_dtype(column.dtype) or infer_dtype(column, skipna=True) in kinds
+
+
+def _format_of(column: "Series", formats: Mapping[str, Formatter] | Formatter) -> Formatter:
+    from pandas.api.types import infer_dtype, is_datetime64_any_dtype
+
+    name = str(column.name)
+    if not callable(formats) and name in formats:
+        return formats[name]
+    if _is_numeric(column):
+        if callable(formats):
+            return formats
+        if name == "year":
+            return lambda x: MISSING if is_missing(x) else str(int(x))
+        whole = all(is_missing(v) or float(v).is_integer() for v in column)
+        return count if whole else ratio
+    if is_datetime64_any_dtype(column.dtype) or infer_dtype(column, skipna=True) == "date":
+        months_only = name in ("month", "cohort", "start") and all(
+            is_missing(v) or v.day == 1 for v in column
+        )
+        return lambda x: MISSING if is_missing(x) else f"{x:%Y-%m}" if months_only else jsonable(x)
+    return _text_cell
+
+
+def _text_cell(x: Any) -> str:
+    if is_missing(x):
+        return ""
+    if type(x).__name__ in ("bool", "bool_"):
+        return "yes" if x else "no"
+    text = inline(x)
+    return text if len(text) <= TEXT_SHOWN else text[: TEXT_SHOWN - 1].rstrip() + "…"
+
+
+def _heading(column: str) -> str:
+    return inline(column.replace("_", " "))
+
+
+def _note(flat: "DataFrame", name: str) -> str:
+    rows, columns = flat.shape
+    parts = []
+    if rows > ROWS_SHOWN:
+        parts.append(f"First {ROWS_SHOWN} of {rows:,} rows, the rest in tables/{name}.csv.")
+    if columns > COLUMNS_SHOWN:
+        parts.append(
+            f"First {COLUMNS_SHOWN} of {columns} columns, all of them in tables/{name}.csv."
+        )
+    if rows == 0:
+        parts.append("No rows.")
+    return " ".join(parts)
+
+
+def _html_table(
+    heads: list[str],
+    cells: list[list[str]],
+    numeric: list[bool],
+    *,
+    caption: str,
+    unit: str,
+    note: str,
+) -> str:
+    side = ["right" if n else "left" for n in numeric]
+    head = "".join(
+        f'<th scope="col" style="text-align:{s}">{html.escape(h)}</th>'
+        for h, s in zip(heads, side, strict=True)
+    )
+    body = []
+    for row in zip(*cells, strict=True):
+        tags = "".join(
+            _html_cell(text, side_of, head=i == 0)
+            for i, (text, side_of) in enumerate(zip(row, side, strict=True))
+        )
+        body.append(f"<tr>{tags}</tr>")
+    in_unit = f' <span class="unit">({html.escape(inline(unit))})</span>' if unit else ""
+    after = f'\n<p class="note">{html.escape(note)}</p>' if note else ""
+    # JupyterLab would read two dollar signs in a cell as a formula: mathjax_ignore stops it.
+    return (
+        '<div class="ltv-table mathjax_ignore">\n<table>\n'
+        f'<caption style="text-align:left">{html.escape(caption)}{in_unit}</caption>\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n"
+        + "\n".join(body)
+        + f"\n</tbody>\n</table>{after}\n</div>"
+    )
+
+
+def _html_cell(text: str, side: str, *, head: bool) -> str:
+    # Figures and dates stay on one line; only sentences wrap.
+    wraps = ";white-space:normal;min-width:14em" if len(text) > 28 else ""
+    open_tag, close_tag = ('th scope="row"', "th") if head else ("td", "td")
+    return f'<{open_tag} style="text-align:{side}{wraps}">{html.escape(text)}</{close_tag}>'
+
+
+def _plain_table(
+    heads: list[str],
+    cells: list[list[str]],
+    numeric: list[bool],
+    *,
+    caption: str,
+    unit: str,
+    note: str,
+) -> str:
+    widths = [max([len(h), *map(len, c)]) for h, c in zip(heads, cells, strict=True)]
+
+    def line(texts: Sequence[str]) -> str:
+        padded = (
+            t.rjust(w) if n else t.ljust(w) for t, w, n in zip(texts, widths, numeric, strict=True)
+        )
+        return "  ".join(padded).rstrip()
+
+    lines = [f"{caption} ({unit})" if unit else caption, line(heads)]
+    lines += [line(row) for row in zip(*cells, strict=True)]
+    return "\n".join([*lines, note] if note else lines)
+
+
+# -- pictures --------------------------------------------------------------------------------
+
+
+def show_figure(fig: "Figure", *, title: str, subtitle: str, source: str, alt: str) -> None:
+    """Show a picture: its finding as title, then measure and population, source, alt text.
+
+    Raises UsageError for a missing or long title (90 characters) and for a missing alt text.
+    """
+    from helpers import figure_style
+
+    title, subtitle, source, alt = (inline(t) for t in (title, subtitle, source, alt))
+    if not title or len(title) > TITLE_LENGTH:
+        raise UsageError(
+            f"show_figure(title={title!r}): {len(title)} characters; the title states the finding "
+            f"in 1 to {TITLE_LENGTH}. Move detail to the subtitle."
+        )
+    if not alt:
+        raise UsageError(
+            f"show_figure: '{title}' has no alt text. Say what the picture shows in words."
+        )
+    png = figure_style.png(figure_style.finish(fig, title=title, subtitle=subtitle, source=source))
+    figure_style.close(fig)
+    _display(
+        {"image/png": png, "text/plain": f"{title}\n{alt}"},
+        {"image/png": {"alt": f"{title}. {alt}" if title not in alt else alt}},
+    )
+
+
+def show_finding(fig: "Figure | None", finding: "Finding", *, subtitle: str, source: str) -> None:
+    """Show a picture with its finding as title, and below it the finding in a sentence.
+
+    Where there is nothing to draw (no figure, or a finding without a title), only the sentence.
+    """
+    if fig is not None and finding.title:
+        show_figure(fig, title=finding.title, subtitle=subtitle, source=source, alt=finding.alt)
+    elif fig is not None:
+        from helpers import figure_style
+
+        figure_style.close(fig)
+    say(finding.sentence)
+
+
+# -- headline and record ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A figure of the month: its name for machines, its label for readers, value, unit, interval.
+
+    `unit` is one of money, percent (a share), count, ratio, days, months, score. `value` None means
+    that it is not available, and `note` then says why. `low` and `high` bound the interval.
+    """
+
+    name: str
+    label: str
+    value: float | None
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+    def __post_init__(self):
+        """Refuse a name or a unit that the index page could not use."""
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
+            raise UsageError(f"Headline(name={self.name!r}): use lower-case letters, digits and _.")
+        by_unit(self.unit)
+
+
+def figure_texts(figure: Mapping[str, Any], currency: str) -> dict[str, str]:
+    """Write a headline figure in words: its label, value, interval and note."""
+    numbers = [figure["value"], figure.get("low"), figure.get("high")]
+    value, low, high = alike(by_unit(figure["unit"], currency), numbers)
+    bounded = not any(is_missing(x) for x in numbers)
+    texts = {
+        "label": figure["label"],
+        "value": "not available" if is_missing(figure["value"]) else value,
+        "interval": f"{low} to {high}" if bounded else "",
+        "note": figure.get("note") or "",
+    }
+    return {key: inline(text) for key, text in texts.items()}
+
+
+def show_headline(items: Iterable[Headline], *, currency: str) -> None:
+    """Show the figures that answer the notebook's question, before anything else."""
+    figures = _figures(items)
+    written = [figure_texts(f, currency) for f in figures]
+    html_items, lines = [], []
+    for w in written:
+        small = " · ".join(t for t in (w["interval"], w["note"]) if t)
+        html_items.append(
+            f"<div><dt>{html.escape(w['label'])}</dt>"
+            f'<dd style="margin:0"><strong>{html.escape(w["value"])}</strong>'
+            + (f"<br><small>{html.escape(small)}</small>" if small else "")
+            + "</dd></div>"
+        )
+        lines.append(f"{w['label']}: {w['value']}" + (f" ({small})" if small else ""))
+    style = "display:flex;flex-wrap:wrap;gap:1em 2.5em;margin:0.5em 0"
+    _display(
+        {
+            HEADLINE: {"currency": currency, "figures": figures},
+            "text/html": f'<dl class="ltv-headline mathjax_ignore" style="{style}">'
+            + "".join(html_items)
+            + "</dl>",
+            "text/plain": "\n".join(lines),
+        }
+    )
+
+
+def show_record(study: Any, items: Iterable[Headline], **extra: Any) -> None:
+    """Record the headline figures, and what later months need, for the monthly run to collect."""
+    figures = _figures(items)
+    record = {
+        "shop": study.shop.name,
+        "month": study.month,
+        "currency": study.currency,
+        "figures": figures,
+        "extra": jsonable(extra),
+    }
+    kept = f" and {', '.join(sorted(extra))}" if extra else ""
+    names = ", ".join(f["name"] for f in figures) or "no figures"
+    text = f"Recorded for {study.shop.name}, {study.month}: {names}{kept}."
+    _display({RECORD: record, "text/plain": text})
+
+
+def _figures(items: Iterable[Headline]) -> list[dict[str, Any]]:
+    figures = [jsonable(asdict(item)) for item in items]
+    names = [f["name"] for f in figures]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise UsageError(f"Headline figure '{twice[0]}' is given twice; names must be unique.")
+    return figures
+
+
+def _display(data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
+    from IPython.display import display
+
+    display(data, raw=True, metadata=metadata or {})

@@ -1,0 +1,82 @@
+"""The shape of the code: who may import whom, and who may read order rows."""
+
+import ast
+import re
+
+import pytest
+
+from helpers.shop import ROOT
+
+HELPERS = ROOT / "helpers"
+MODULES = sorted(path.stem for path in HELPERS.glob("*.py") if not path.stem.startswith("__"))
+# In the order data flows; a module imports only from modules above it.
+FLOW = [
+    "errors", "written", "tables", "conversions", "shop", "sources", "cleaning", "records",
+    "figure_style", "figure_axes", "figures", "show", "study", "summaries",
+    "metrics", "ltv", "cohorts", "btyd", "forecast", "uplift",
+    "intake", "ltv_tables", "cohort_tables", "forecast_tables", "uplift_tables", "scorecard", "findings",
+]  # fmt: skip
+# What runs and publishes notebooks; no module of the flow may know it.
+RUNNING = set(MODULES) - set(FLOW)
+
+
+def imported(module: str) -> set[str]:
+    tree = ast.parse((HELPERS / f"{module}.py").read_text(encoding="utf-8"))
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("helpers"):
+            parts = node.module.split(".")
+            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("helpers.")}
+    return found
+
+
+def late_imports(module: str) -> set[str]:
+    """Imports made inside functions or for types only: they do not tie modules together at start."""
+    tree = ast.parse((HELPERS / f"{module}.py").read_text(encoding="utf-8"))
+    top = [node for node in tree.body if isinstance(node, ast.ImportFrom | ast.Import)]
+    names = set()
+    for node in top:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("helpers"):
+            parts = node.module.split(".")
+            names |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+    return imported(module) - names
+
+
+@pytest.mark.parametrize("module", FLOW)
+def test_imports_point_up_the_flow(module):
+    above = set(FLOW[: FLOW.index(module)])
+    wrong = imported(module) - above - late_imports(module)
+    assert not wrong, f"{module} imports {wrong}, which stand below it"
+    assert not imported(module) & RUNNING, "analysis knows nothing of runs"
+
+
+def test_flow_names_every_module_that_is_there():
+    assert set(FLOW) <= set(MODULES)
+
+
+@pytest.mark.parametrize(
+    "module", [m for m in MODULES if m not in ("cleaning", "summaries", "sources", "study")]
+)
+def test_only_cleaning_and_summaries_read_order_rows(module):
+    text = (HELPERS / f"{module}.py").read_text(encoding="utf-8")
+    assert not re.search(r"\b(study|self)\.table\(", text), (
+        "clean tables are read by summaries alone"
+    )
+    assert "read_parquet" not in text or module.startswith("simulat")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_public_name_is_explained(module):
+    tree = ast.parse((HELPERS / f"{module}.py").read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree), "a module says what it is for"
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{module}.{node.name} has no docstring"
+
+
+def test_nothing_names_a_place_of_its_making():
+    for path in [*HELPERS.rglob("*.py"), *(ROOT / "notebooks").glob("*.ipynb"), ROOT / "README.md"]:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"(/home/|/root/|/work/main|C:\\\\Users)", text), path

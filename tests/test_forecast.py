@@ -1,0 +1,480 @@
+"""Forecasts of value: published figures, identities, invariance, intervals against a known truth."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_btyd import CUTOFF, END, START, cdnow_days, make_fit, simulate_histories
+
+from helpers import btyd, forecast
+from helpers.errors import DataError, UsageError
+from helpers.forecast import Horizon, Models, Terms
+
+KEYS = ["frequency", "first_day", "last_day"]
+MONTHLY = Terms(discount_rate=1.01**12 - 1)  # 1% a month
+COSTS = Terms(Horizon(18, "months"), margin_rate=0.3, cost_to_serve=1.5, discount_rate=0.15)
+
+
+def per_customer(days: pd.DataFrame, cutoff: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+    """One row per customer seen by ``cutoff``, from purchase days (id, day, spend, first_day)."""
+    seen = days[days["day"] <= cutoff]
+    people = seen.groupby("id").agg(
+        frequency=("day", "size"), first_day=("day", "min"), last_day=("day", "max")
+    )
+    people["frequency"] -= 1
+    repeat = seen[(seen["day"] > seen["first_day"]) & (seen["spend"] > 0)].groupby("id")["spend"]
+    later = days[(days["day"] > cutoff) & (days["day"] <= end)].groupby("id")["spend"]
+    people["spend_frequency"] = repeat.size()
+    people["total_spend"] = repeat.sum().round(2)
+    people["holdout_frequency"] = later.size()
+    people["holdout_revenue"] = later.sum()
+    whole = ["spend_frequency", "holdout_frequency"]
+    return people.fillna(0.0).astype(dict.fromkeys(whole, int))
+
+
+def counted(people: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    return people.groupby(keys).size().rename("n").reset_index()
+
+
+def spend_states_of(people: pd.DataFrame) -> pd.DataFrame:
+    spent = counted(people[people["spend_frequency"] > 0], ["spend_frequency", "total_spend"])
+    return spent.rename(columns={"spend_frequency": "frequency"})
+
+
+@pytest.fixture(scope="module")
+def people():
+    return per_customer(cdnow_days(), CUTOFF, END)
+
+
+@pytest.fixture(scope="module")
+def states(people):
+    return counted(people, KEYS)
+
+
+@pytest.fixture(scope="module")
+def value_states(people):
+    """States that also say whose spend is whose, as sums."""
+    by = people.groupby([*KEYS, "spend_frequency"])["total_spend"]
+    return by.agg(n="size", total_spend="sum").reset_index()
+
+
+@pytest.fixture(scope="module")
+def spend_states(people):
+    return spend_states_of(people)
+
+
+@pytest.fixture(scope="module")
+def holdout_states(people):
+    return counted(people, [*KEYS, "holdout_frequency"])
+
+
+@pytest.fixture(scope="module")
+def models(states, spend_states):
+    return forecast.fit_models(states, spend_states, CUTOFF)
+
+
+@pytest.fixture(scope="module")
+def total(states, spend_states, models):
+    return forecast.clv_forecast(states, spend_states, models, COSTS, draws=200)
+
+
+class TestTerms:
+    def test_a_month_is_a_twelfth_of_a_year(self):
+        assert Horizon(12, "months").days == Horizon(1, "years").days == 365.25
+        assert Horizon(2, "weeks").days == 14
+        np.testing.assert_allclose(np.diff(Horizon(12).edges), 365.25 / 12)
+
+    def test_the_last_step_may_be_short(self):
+        edges = Horizon(100, "days").edges
+        assert edges[-1] == 100
+        np.testing.assert_allclose(np.diff(edges), [30.4375] * 3 + [8.6875])
+        assert Horizon(10, "days").edges.tolist() == [0, 10]
+
+    def test_discount_is_annual_effective_and_mid_period(self):
+        factors = Terms(Horizon(24), discount_rate=0.21).discount_factors
+        np.testing.assert_allclose(factors[12] / factors[0], 1 / 1.21)
+        np.testing.assert_allclose(factors[0], 1.21 ** (-0.5 / 12))
+        assert (Terms(Horizon(24)).discount_factors == 1).all()
+
+    @pytest.mark.parametrize(
+        ("make", "says"),
+        [
+            (lambda: Horizon(12, "month"), "Did you mean 'months'"),
+            (lambda: Horizon(0), "1 day to 50 years"),
+            (lambda: Horizon(float("nan")), "1 day to 50 years"),
+            (lambda: Terms(margin_rate=30), "margin_rate == 30, must be at most 1"),
+            (lambda: Terms(cost_to_serve=-1), "cost_to_serve == -1"),
+            (lambda: Terms(discount_rate=15), "discount_rate == 15"),
+            (lambda: Terms(discount_rate=float("nan")), "discount_rate == nan"),
+        ],
+    )
+    def test_wrong_terms_are_refused(self, make, says):
+        with pytest.raises(UsageError, match=says):
+            make()
+
+
+class TestCustomerOne:
+    """CDNOW's customer 1: 2 repeat orders, last in week 30.43 of 38.86, $22.35 a time."""
+
+    def curve(self, models, edges):
+        x, t_x, T = [2], [30.43], [38.86]
+        at = btyd.States(x, t_x, T)
+        orders = [btyd.expected_purchases(models.purchase, at, t)[0] for t in edges]
+        spend = btyd.expected_spend(models.spend, x, [2 * 22.35])[0]
+        return np.diff(orders, prepend=0.0), spend
+
+    def test_month_end_steps_of_four_and_a_third_weeks(self, models):
+        # the corrected quickstart of lifetimes, which prints 140.10 by taking weeks for days
+        orders, spend = self.curve(models, 4.345 * np.arange(1, 13))
+        clv = (orders * 1.01 ** -np.arange(1, 13)).sum() * spend
+        assert clv == pytest.approx(36.28, abs=5e-3)
+        assert orders.sum() == pytest.approx(1.562, abs=5e-4)
+
+    def test_house_convention(self, models):
+        # mid-month, 365.25/12 days: against a sum by the day that knows no steps
+        orders, spend = self.curve(models, MONTHLY.horizon.edges[1:] / 7)
+        clv = (orders * MONTHLY.discount_factors).sum() * spend
+        by_day = np.arange(0.25, 365.26, 0.25)
+        orders, _ = self.curve(models, by_day / 7)
+        smooth = (orders * 1.01 ** (-(by_day - 0.125) * 12 / 365.25)).sum() * spend
+        assert clv == pytest.approx(smooth, rel=1e-4)
+        assert clv == pytest.approx(36.47, abs=0.015)
+
+    def test_the_same_through_the_scores(self, people, spend_states, models):
+        # whole days in place of weeks to two decimals
+        row = people.loc[[1]].assign(n=1)
+        score = forecast.score_states(row, spend_states, models, MONTHLY).iloc[0]
+        assert score["clv"] == pytest.approx(36.48, abs=0.01)
+        line = forecast.score_spend(spend_states, models).set_index("spend_frequency").loc[2]
+        spend = line["intercept"] + line["slope"] * row["total_spend"].item()
+        assert score["discounted_orders"] * spend == pytest.approx(score["clv"], rel=1e-12)
+
+
+class TestForecast:
+    def test_identity_without_discount(self, states, spend_states, models):
+        terms = Terms(Horizon(12), margin_rate=0.3, cost_to_serve=1.5)
+        row = forecast.clv_forecast(states, spend_states, models, terms, draws=20).totals.iloc[-1]
+        scores = forecast.score_states(states, spend_states, models, terms)
+        money = scores["n"] * scores["expected_orders"] * scores["expected_spend"]
+        orders = (scores["n"] * scores["expected_orders"]).sum()
+        assert row["orders"] == pytest.approx(orders, rel=1e-12)
+        assert row["revenue"] == pytest.approx(money.sum(), rel=1e-12)
+        assert row["clv"] == pytest.approx(money.sum() * 0.3 - orders * 1.5, rel=1e-12)
+        assert row["clv"] == pytest.approx(row["margin"] - row["service"], rel=1e-12)
+        assert row["net"] == pytest.approx(row["clv"], rel=1e-12)
+
+    def test_expected_orders_are_those_of_the_model(self, people, states, spend_states, models):
+        scores = forecast.score_states(states, spend_states, models, MONTHLY)
+        at = forecast.states_at(people.assign(n=1), CUTOFF)
+        want = btyd.expected_purchases(models.purchase, at, 365.25 / 7).sum()
+        assert (scores["n"] * scores["expected_orders"]).sum() == pytest.approx(want, rel=1e-10)
+        assert scores["n"].sum() == len(people)
+
+    def test_steps_add_up_to_the_total(self, total):
+        row, steps = total.totals.iloc[-1], total.steps
+        assert len(steps) == 18
+        for name in ("orders", "revenue", "margin", "service", "net", "clv"):
+            assert steps[name].sum() == pytest.approx(row[name], rel=1e-10)
+        assert (steps["clv"] < steps["net"]).all()
+        assert (np.diff(steps["orders"]) < 0).all()
+
+    def test_scores_add_up_to_the_total(self, states, spend_states, models, total):
+        scores = forecast.score_states(states, spend_states, models, COSTS)
+        assert (scores["n"] * scores["clv"]).sum() == pytest.approx(total.totals["clv"].iloc[-1])
+
+    def test_joined_to_customers_the_lines_give_the_exact_total(
+        self, people, value_states, spend_states, models
+    ):
+        # what an engine does: states joined on the history, lines on the spend frequency
+        scores = forecast.score_states(value_states, spend_states, models, COSTS)
+        plain = scores.drop_duplicates(KEYS)[[*KEYS, "discounted_orders"]]
+        lines = forecast.score_spend(spend_states, models)
+        joined = people.merge(plain, on=KEYS).merge(lines, on="spend_frequency")
+        assert len(joined) == len(people)
+        spend = joined["intercept"] + joined["slope"] * joined["total_spend"]
+        clv = joined["discounted_orders"] * (spend * 0.3 - 1.5)
+        exact = forecast.clv_forecast(value_states, spend_states, models, COSTS, draws=20)
+        assert exact.totals["clv"].iloc[-1] == pytest.approx(clv.sum(), rel=1e-10)
+        assert (scores["n"] * scores["clv"]).sum() == pytest.approx(clv.sum(), rel=1e-10)
+
+    def test_without_the_link_the_total_is_near(self, value_states, spend_states, models, total):
+        exact = forecast.clv_forecast(value_states, spend_states, models, COSTS, draws=200)
+        near, true = total.totals.iloc[-1], exact.totals.iloc[-1]
+        assert near["clv"] == pytest.approx(true["clv"], rel=0.02)
+        assert near["clv_high"] - near["clv_low"] == pytest.approx(
+            true["clv_high"] - true["clv_low"], rel=0.25
+        )
+
+    def test_groups_add_up(self, states, spend_states, models, total):
+        half = states.assign(segment=np.where(states.index % 2, "odd", "even"))
+        parts = forecast.clv_forecast(half, spend_states, models, COSTS, by="segment", draws=200)
+        totals = parts.totals.set_index("segment")
+        assert totals.index.tolist() == ["even", "odd", "total"]
+        for name in ("customers", "orders", "revenue", "clv"):
+            assert totals.loc[["even", "odd"], name].sum() == pytest.approx(
+                totals.loc["total", name]
+            )
+            assert totals.loc["total", name] == pytest.approx(total.totals[name].iloc[-1])
+        width = totals["clv_high"] - totals["clv_low"]
+        assert width["total"] < width["even"] + width["odd"]
+
+    def test_tiers(self, value_states, spend_states, models):
+        scores = forecast.score_states(value_states, spend_states, models, COSTS)
+        tiers = forecast.value_tiers(scores)
+        sizes = tiers.groupby("tier", observed=False)["n"].sum() / tiers["n"].sum()
+        np.testing.assert_allclose(sizes, [0.1, 0.2, 0.3, 0.4], atol=0.02)
+        lowest = tiers.groupby("tier", observed=False)["clv"].min().to_numpy()
+        highest = tiers.groupby("tier", observed=False)["clv"].max().to_numpy()
+        assert (lowest[:-1] >= highest[1:]).all()
+        result = forecast.clv_forecast(tiers, spend_states, models, COSTS, by="tier", draws=100)
+        assert result.totals["tier"].tolist() == [*tiers["tier"].cat.categories, "total"]
+        each = result.totals["clv"] / result.totals["customers"]
+        assert (np.diff(each[:-1]) < 0).all()
+        with pytest.raises(UsageError, match="add up to 1"):
+            forecast.value_tiers(scores, shares=(0.5, 0.6), names=("a", "b"))
+
+    def test_unknown_group(self, states, spend_states, models):
+        with pytest.raises(UsageError, match=r"by is 'segmnt'"):
+            forecast.clv_forecast(states, spend_states, models, COSTS, by="segmnt")
+
+    def test_wrong_day(self, states, spend_states):
+        with pytest.raises(DataError, match="end after 1997-06-30"):
+            forecast.fit_models(states, spend_states, "1997-06-30")
+
+
+class TestInvariance:
+    @pytest.mark.parametrize("unit", [1.0, 365.25 / 12])
+    def test_unit_of_time(self, states, spend_states, total, unit):
+        models = forecast.fit_models(states, spend_states, CUTOFF, days_per_unit=unit)
+        other = forecast.clv_forecast(states, spend_states, models, COSTS, draws=20)
+        for name in ("orders", "revenue", "clv"):
+            assert other.totals[name].iloc[0] == pytest.approx(total.totals[name].iloc[0], rel=1e-8)
+
+    def test_order_of_rows(self, states, spend_states, total):
+        mixed = states.sample(frac=1, random_state=1)
+        spends = spend_states.sample(frac=1, random_state=2)
+        models = forecast.fit_models(mixed, spends, CUTOFF)
+        other = forecast.clv_forecast(mixed, spends, models, COSTS, draws=200)
+        np.testing.assert_allclose(
+            other.totals.drop(columns="group").to_numpy(float),
+            total.totals.drop(columns="group").to_numpy(float),
+            rtol=1e-6,
+        )
+
+    def test_nothing_is_changed_in_place(self, states, spend_states, models):
+        before = states.copy(), spend_states.copy()
+        forecast.clv_forecast(states, spend_states, models, COSTS, draws=5)
+        forecast.value_tiers(forecast.score_states(states, spend_states, models, COSTS))
+        pd.testing.assert_frame_equal(states, before[0])
+        pd.testing.assert_frame_equal(spend_states, before[1])
+
+    def test_seed(self, states, spend_states, models):
+        one, same, other = (
+            forecast.clv_forecast(states, spend_states, models, COSTS, draws=30, seed=s).totals
+            for s in (1, 1, 2)
+        )
+        pd.testing.assert_frame_equal(one, same)
+        assert one["clv"].iloc[0] == other["clv"].iloc[0]
+        assert one["clv_low"].iloc[0] != other["clv_low"].iloc[0]
+
+
+class TestIntervals:
+    def test_a_sample_gives_the_interval_of_all(self, states, spend_states, models):
+        whole, part = (
+            forecast.clv_forecast(
+                states, spend_states, models, COSTS, draws=800, max_simulated=size
+            )
+            for size in (10_000, 1000)
+        )
+        assert (whole.simulated, part.simulated) == (2357, 1000)
+        one, two = whole.totals.iloc[0], part.totals.iloc[0]
+        for name in ("orders", "revenue", "clv"):
+            assert one[name] == pytest.approx(two[name], rel=1e-12)
+            width = one[f"{name}_high"] - one[f"{name}_low"]
+            assert two[f"{name}_high"] - two[f"{name}_low"] == pytest.approx(width, rel=0.15)
+            assert two[f"{name}_low"] == pytest.approx(one[f"{name}_low"], abs=0.12 * width)
+
+    def test_level_widens(self, states, spend_states, models):
+        narrow, wide = (
+            forecast.clv_forecast(
+                states, spend_states, models, COSTS, draws=200, level=level
+            ).totals.iloc[0]
+            for level in (0.5, 0.95)
+        )
+        assert wide["clv_low"] < narrow["clv_low"] < narrow["clv"] < narrow["clv_high"]
+        assert narrow["clv_high"] < wide["clv_high"]
+
+    def test_coverage_of_what_simulated_customers_do(self):
+        # 36 shops, each with new customers and a new future; 90% intervals. Rates are low, so that
+        # two purchases of a day, which count as one, are rare
+        truth = make_fit(0.7, 150.0, 1.0, 3.5, days_per_unit=1.0)
+        horizon = Horizon(12, "months")
+        hits = np.zeros((36, 2), dtype=bool)
+        for i in range(len(hits)):
+            rng = np.random.default_rng([21, i])
+            people = self.shop(truth, rng, 800, horizon)
+            states, spends = counted(people, KEYS), spend_states_of(people)
+            models = forecast.fit_models(states, spends, CUTOFF)
+            row = forecast.clv_forecast(
+                states, spends, models, Terms(horizon), draws=100, seed=i
+            ).totals.iloc[0]
+            actual = people["holdout_frequency"].sum(), people["holdout_revenue"].sum()
+            for k, name in enumerate(("orders", "revenue")):
+                hits[i, k] = row[f"{name}_low"] <= actual[k] <= row[f"{name}_high"]
+        # 32 expected of 36 with standard deviation 1.8; all 36 would mean that they are too wide
+        assert ((hits.sum(axis=0) >= 28) & (hits.sum(axis=0) < 36)).all(), hits.sum(axis=0)
+
+    @staticmethod
+    def shop(truth, rng, size, horizon):
+        """Customers of a BG/NBD and Gamma-Gamma world, with what they do in the horizon."""
+        age = rng.integers(60, 900, size)
+        born = CUTOFF - pd.to_timedelta(age, unit="D")
+        owner, time = simulate_histories(truth, age + 1.0 + horizon.days, rng)
+        rate = rng.standard_gamma(4.0, size) / 60
+        first = pd.DataFrame({"id": np.arange(size), "day": born, "spend": 1.0, "first_day": born})
+        repeat = pd.DataFrame(
+            {
+                "id": owner,
+                "day": born[owner] + pd.to_timedelta(np.ceil(time), unit="D"),
+                "spend": (rng.standard_gamma(3.0, len(owner)) / rate[owner]).round(2) + 0.01,
+                "first_day": born[owner],
+            }
+        )
+        days = pd.concat([first, repeat]).groupby(["id", "day", "first_day"], as_index=False).sum()
+        return per_customer(days, CUTOFF, CUTOFF + pd.Timedelta(days=horizon.days))
+
+
+@pytest.fixture(scope="module")
+def check(holdout_states):
+    return forecast.holdout_check(holdout_states, cutoff=CUTOFF, end=END)
+
+
+class TestHoldout:
+    def test_scores(self, check):
+        # computed independently with plain scipy: orders, bias, MAE, RMSE, MSLE
+        expected = {
+            "BG/NBD": [1653.4, -0.121, 0.7855, 1.6080, 0.2343],
+            "same rate": [2930.1, 0.557, 1.0237, 2.2119, 0.4010],
+            "same count": [2457.0, 0.306, 0.8973, 1.9710, 0.3491],
+        }
+        assert check.reason == ""
+        scores = check.scores.set_index("rule")
+        assert (scores["actual"] == 1882).all()
+        for rule, values in expected.items():
+            for name, value in zip(("orders", "bias", "mae", "rmse", "msle"), values, strict=True):
+                digits = {"orders": 0.05, "bias": 5.1e-4}.get(name, 6e-5)
+                assert scores.loc[rule, name] == pytest.approx(value, abs=digits), (rule, name)
+
+    def test_scores_are_those_of_the_customers_one_by_one(self, check, people):
+        at = forecast.states_at(people.assign(n=1), CUTOFF)
+        miss = btyd.expected_purchases(check.fit, at, 39) - people["holdout_frequency"]
+        row = check.scores.set_index("rule").loc["BG/NBD"]
+        assert row["mae"] == pytest.approx(miss.abs().mean(), rel=1e-10)
+        assert row["rmse"] == pytest.approx((miss**2).mean() ** 0.5, rel=1e-10)
+        assert row["error"] == pytest.approx(miss.sum(), rel=1e-10)
+
+    def test_bins(self, check):
+        # BTYD walkthrough
+        bins = check.bins
+        assert bins["frequency"].tolist() == ["0", "1", "2", "3", "4", "5", "6", "7+"]
+        assert bins["customers"].tolist() == [1411, 439, 214, 100, 62, 38, 29, 64]
+        actual = [0.2367, 0.6970, 1.3925, 1.5600, 2.5323, 2.9474, 3.8621, 6.3594]
+        model = [0.2251, 0.5231, 1.0441, 1.5203, 2.1638, 2.6538, 3.5040, 6.1570]
+        np.testing.assert_allclose(bins["actual"], actual, atol=6e-5)
+        np.testing.assert_allclose(bins["BG/NBD"], model, atol=6e-5, rtol=5e-5)
+
+    def test_the_winner_is_named(self, check):
+        assert check.best == check.best_total == "BG/NBD"
+        assert check.verdict.startswith("BG/NBD beats the naive rules")
+
+    def test_a_naive_rule_can_win(self, holdout_states):
+        # a world in which everybody repeats the past to the letter
+        same = holdout_states.assign(holdout_frequency=holdout_states["frequency"])
+        check = forecast.holdout_check(same, cutoff=CUTOFF, end=END)
+        assert check.best == check.best_total == "same count"
+        assert "does not beat" in check.verdict
+
+    def test_the_period_before_can_be_given(self, holdout_states):
+        given = holdout_states.assign(previous_frequency=holdout_states["holdout_frequency"])
+        check = forecast.holdout_check(given, cutoff=CUTOFF, end=END)
+        assert check.scores.set_index("rule").loc["same count", "mae"] == 0
+
+    def test_row_order_and_unit(self, check, holdout_states):
+        mixed = holdout_states.sample(frac=1, random_state=3)
+        other = forecast.holdout_check(mixed, cutoff=CUTOFF, end=END, days_per_unit=1.0)
+        pd.testing.assert_frame_equal(other.scores, check.scores, rtol=1e-7)
+        pd.testing.assert_frame_equal(other.bins, check.bins, rtol=1e-7)
+
+    @pytest.mark.parametrize(
+        ("change", "cutoff", "end", "says"),
+        [
+            (lambda s: s.head(300).assign(n=1), CUTOFF, END, "Only 300 customers"),
+            (lambda s: s, CUTOFF, CUTOFF + pd.Timedelta(days=9), "Only 9 days held out"),
+            (lambda s: s[s["frequency"] == 0], CUTOFF, END, "Only 0 customers bought on more"),
+            (lambda s: s.assign(holdout_frequency=0), CUTOFF, END, "Nobody who was a customer"),
+            (lambda s: s[s["frequency"] > 0], CUTOFF, END, "No one-time buyers"),
+            (lambda s: s.head(0), CUTOFF, END, "Only 0 customers:"),
+        ],
+    )
+    def test_too_little_data_is_a_sentence(self, holdout_states, change, cutoff, end, says):
+        check = forecast.holdout_check(change(holdout_states), cutoff=cutoff, end=end)
+        assert check.reason.startswith(says)
+        assert check.scores is None
+        assert check.bins is None
+        assert check.best == check.verdict == ""
+
+    def test_end_before_cutoff(self, holdout_states):
+        with pytest.raises(UsageError, match="must be after cutoff"):
+            forecast.holdout_check(holdout_states, cutoff=END, end=CUTOFF)
+
+    def test_cutoff_leaves_half_the_history(self):
+        got = forecast.holdout_cutoff("1997-01-01", "1998-06-30", Horizon(12, "months"))
+        assert got == pd.Timestamp("1997-10-01")
+        got = forecast.holdout_cutoff("2020-01-01", "2025-12-31", Horizon(12, "months"))
+        assert got == pd.Timestamp("2024-12-31")
+
+
+class TestGate:
+    def test_enough(self, states, spend_states):
+        assert forecast.why_not(states, CUTOFF) == ""
+        models, reason = forecast.fit_or_why_not(states, spend_states, CUTOFF)
+        assert isinstance(models, Models)
+        assert reason == ""
+
+    def test_short_history(self, states, spend_states):
+        early = states.assign(
+            first_day=CUTOFF - pd.Timedelta(days=100), last_day=CUTOFF - pd.Timedelta(days=1)
+        )
+        models, reason = forecast.fit_or_why_not(early, spend_states, CUTOFF)
+        assert models is None
+        assert reason == "Only 100 days of history: a forecast needs at least 180."
+
+    def test_one_customer(self, states, spend_states):
+        models, reason = forecast.fit_or_why_not(states.head(1).assign(n=1), spend_states, CUTOFF)
+        assert models is None
+        assert reason == "Only 1 customer: a forecast needs at least 500."
+
+    def test_no_spend(self, states, spend_states):
+        models, reason = forecast.fit_or_why_not(states, spend_states.head(0), CUTOFF)
+        assert models is None
+        assert "no spend to learn from" in reason
+
+
+def test_tracking_the_repeats_by_week(states, models):
+    # BTYD walkthrough, weeks 20 to 25: increments, then cumulative
+    daily = forecast.tracking(states, models.purchase, END)
+    assert daily["day"].iloc[[0, -1]].tolist() == [START, END]
+    weekly = daily.set_index("day").loc[START + pd.to_timedelta(7 * np.arange(19, 26), unit="D")]
+    increments = [76.865, 74.888, 73.046, 71.322, 69.704, 68.182]
+    cumulative = [1312.458, 1387.346, 1460.392, 1531.713, 1601.418, 1669.6]
+    np.testing.assert_allclose(np.diff(weekly["cumulative"]), increments, atol=1e-3)
+    np.testing.assert_allclose(weekly["cumulative"].iloc[1:], cumulative, atol=3e-3)
+    assert daily["expected"].sum() == pytest.approx(daily["cumulative"].iloc[-1])
+
+
+def test_dates_may_be_texts_or_dates(states):
+    plain = states.assign(
+        first_day=states["first_day"].dt.date, last_day=states["last_day"].astype(str)
+    )
+    one, two = forecast.states_at(plain, "1997-09-30"), forecast.states_at(states, CUTOFF)
+    np.testing.assert_array_equal(one.T, two.T)
+    np.testing.assert_array_equal(one.recency, two.recency)

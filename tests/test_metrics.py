@@ -1,0 +1,367 @@
+"""The catalog, its arithmetic, and the estimates that read gaps."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import settings as tries
+from hypothesis import strategies as st
+
+from helpers import metrics
+from helpers.errors import DataError, UsageError
+
+
+def periods_frame(**changes):
+    rows = pd.DataFrame(
+        {
+            "grain": "month",
+            "start": pd.to_datetime(["2026-01-01", "2026-02-01", "2026-04-01"]),
+            "dimension": "all",
+            "value": "all",
+            "customers": [40, 50, 20],
+            "new_customers": [40, 20, 5],
+            "orders": [60, 80, 25],
+            "units": [90, 120, 30],
+            "revenue": [3000.0, 4000.0, 1000.0],
+            "margin": [900.0, 1000.0, 300.0],
+            "margin_revenue": [1500.0, 2000.0, 1000.0],
+            "refunds": [0.0, 1000.0, 0.0],
+            "cost": [600.0, 1000.0, 700.0],
+        }
+    )
+    return rows.assign(**changes)
+
+
+FEBRUARY = {
+    "revenue": 4000,
+    "orders": 80,
+    "customers": 50,
+    "new_customers": 20,
+    "aov": 50,
+    "purchase_frequency": 1.6,
+    "arpu": 80,
+    "margin": 1000,
+    "margin_rate": 0.5,
+    "margin_coverage": 0.5,
+    "refund_rate": 0.2,
+    "margin_per_day": 1000 / 28,
+    "new_customer_share": 0.4,
+}
+
+
+def test_every_measure_is_checked_here():
+    assert set(FEBRUARY) == set(metrics.MEASURES)
+
+
+@pytest.mark.parametrize(("name", "expected"), FEBRUARY.items())
+def test_measure(name, expected):
+    rows = periods_frame()
+    assert metrics.measure(rows, name)[1] == pytest.approx(expected, rel=1e-12)
+    assert metrics.measure(rows.loc[1], name).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_catalog_entries_say_what_they_are():
+    for name, entry in metrics.MEASURES.items():
+        assert entry.name == name
+        assert all([entry.label, entry.sentence, entry.formula])
+        assert entry.unit in {"money", "percent", "count", "ratio"}
+
+
+@given(
+    customers=st.integers(1, 10**6), more=st.integers(0, 10**6), cents=st.integers(-(10**9), 10**9)
+)
+@tries(max_examples=60, deadline=None, derandomize=True)
+def test_aov_times_frequency_times_customers_is_revenue(customers, more, cents):
+    rows = periods_frame(customers=customers, orders=customers + more, revenue=cents / 100)
+    parts = [metrics.measure(rows, name)[0] for name in ("aov", "purchase_frequency", "customers")]
+    assert np.prod(parts) == pytest.approx(cents / 100, rel=1e-12, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "name", ["aov", "purchase_frequency", "arpu", "margin_rate", "refund_rate", "margin_coverage"]
+)
+def test_without_a_denominator_a_measure_is_missing(name):
+    empty = dict.fromkeys(["customers", "orders", "revenue", "margin", "margin_revenue"], 0)
+    assert metrics.measure(periods_frame(**empty, refunds=0.0), name).isna().all()
+
+
+def test_margin_that_is_not_known_is_missing_not_zero():
+    rows = periods_frame(margin=0.0, margin_revenue=0.0)
+    for name in ("margin", "margin_rate", "margin_per_day"):
+        assert metrics.measure(rows, name).isna().all()
+    assert (metrics.measure(rows, "margin_coverage") == 0).all()
+
+
+def test_refunds_above_sales_give_no_rate():
+    rows = periods_frame(revenue=-50.0, margin_revenue=-50.0, refunds=20.0)
+    assert metrics.measure(rows, "margin_coverage").isna().all()
+    assert metrics.measure(rows, "refund_rate").isna().all()
+
+
+def test_days_of_a_period_partly_observed_can_be_stated():
+    assert metrics.measure(periods_frame(days=10), "margin_per_day")[1] == 100
+    daily = periods_frame(grain="day")
+    assert metrics.measure(daily, "margin_per_day")[1] == 1000
+
+
+def test_total_is_sum_over_sum_not_a_mean_of_ratios():
+    rows = periods_frame()
+    assert metrics.total(rows, "aov") == pytest.approx(8000 / 165)
+    assert metrics.total(rows, "margin_rate") == pytest.approx(2200 / 4500)
+    assert metrics.total(rows, "aov") != pytest.approx(metrics.measure(rows, "aov").mean())
+    assert np.isnan(metrics.total(rows.iloc[:0], "revenue"))
+    assert np.isnan(metrics.total(rows.iloc[:0], "aov"))
+
+
+def test_total_leaves_months_of_unknown_margin_out_above_and_below():
+    rows = periods_frame(margin=[900.0, 0.0, 300.0], margin_revenue=[1500.0, 0.0, 1000.0])
+    assert metrics.total(rows, "margin_rate") == pytest.approx(1200 / 2500)
+
+
+@pytest.mark.parametrize("name", ["customers", "arpu", "purchase_frequency", "new_customer_share"])
+def test_distinct_customers_do_not_add_up(name):
+    with pytest.raises(UsageError, match="distinct customers"):
+        metrics.total(periods_frame(), name)
+
+
+def test_total_refuses_mixed_grains():
+    mixed = periods_frame(grain=["day", "month", "month"])
+    with pytest.raises(UsageError, match="twice"):
+        metrics.total(mixed, "revenue")
+
+
+def test_unknown_names_are_refused_with_the_nearest():
+    with pytest.raises(UsageError, match="Did you mean 'margin_rate'"):
+        metrics.measure(periods_frame(), "margin_rat")
+    with pytest.raises(DataError, match="no column 'orders'"):
+        metrics.measure(periods_frame().drop(columns="orders"), "aov")
+
+
+def test_month_over_month():
+    table = metrics.month_over_month(periods_frame(), "2026-02")
+    assert table.loc["aov", ["value", "previous", "change", "relative"]].tolist() == [50, 50, 0, 0]
+    assert table.loc["revenue", "relative"] == pytest.approx(1 / 3)
+    assert list(table.index) == list(metrics.MEASURES)
+
+
+def test_month_before_the_history_is_missing():
+    table = metrics.month_over_month(periods_frame(), "2026-01")
+    assert table["previous"].isna().all()
+    assert table["relative"].isna().all()
+
+
+def test_month_without_orders_inside_the_history_is_zero():
+    table = metrics.month_over_month(periods_frame(), "2026-04")
+    assert table.loc["orders", "previous"] == 0
+    assert table.loc["orders", "change"] == 25
+    assert np.isnan(table.loc["orders", "relative"])
+    assert np.isnan(table.loc["aov", "previous"])
+
+
+def test_month_over_month_ignores_days_and_segments():
+    more = pd.concat([periods_frame(), periods_frame(grain="day"), periods_frame(dimension="x")])
+    pd.testing.assert_frame_equal(
+        metrics.month_over_month(more, "2026-02"),
+        metrics.month_over_month(periods_frame(), "2026-02"),
+    )
+
+
+def test_wilson_at_its_ends_and_without_customers():
+    share = metrics.wilson([0, 20, 0], [20, 20, 0])
+    assert share.low[0] == 0
+    assert 0.1 < share.high[0] < 0.2
+    assert share.high[1] == 1
+    assert np.isnan([share.low[2], share.high[2], share.value[2]]).all()
+
+
+def test_mean_interval_is_the_textbook_interval():
+    spend = np.array([0, 0, 10.0, 25.5, 3.0, 0])
+    mean = metrics.mean_interval(spend.sum(), (spend**2).sum(), len(spend))
+    se = spend.std(ddof=1) / np.sqrt(len(spend))
+    assert mean.value == pytest.approx(spend.mean())
+    assert mean.se == pytest.approx(se)
+    assert mean.high - mean.value == pytest.approx(2.570581836 * se)
+
+
+def test_mean_interval_says_nothing_where_all_are_alike():
+    mean = metrics.mean_interval([0, 5.0], [0, 25.0], [40, 1])
+    assert mean.value.tolist() == [0, 5]
+    assert np.isnan(mean.low).all()
+    n = np.arange(2, 500)
+    alike = metrics.mean_interval(n * 19.99, n * 19.99**2, n)
+    assert np.isnan(alike.low).all()
+
+
+def test_intervals_cover():
+    rng = np.random.default_rng(20260101)
+    spend = rng.lognormal(3, 0.6, (3000, 200)) * (rng.random((3000, 200)) < 0.5)
+    mean = metrics.mean_interval(spend.sum(1), (spend**2).sum(1), 200)
+    truth = 0.5 * np.exp(3 + 0.18)
+    assert 0.93 < np.mean((mean.low <= truth) & (truth <= mean.high)) < 0.97
+    for p in (0.05, 0.4):
+        share = metrics.wilson(rng.binomial(120, p, 3000), 120)
+        assert 0.93 < np.mean((share.low <= p) & (p <= share.high)) < 0.975
+
+
+def gaps_frame(days, event, n=1, order_number=1):
+    return pd.DataFrame({"order_number": order_number, "days": days, "event": event, "n": n})
+
+
+# Remission times of 21 patients on 6-MP (Freireich et al. 1963), the textbook example.
+SIX_MP = gaps_frame(
+    [6, 7, 10, 13, 16, 22, 23, 6, 9, 10, 11, 17, 19, 20, 25, 32, 34, 35],
+    [True] * 7 + [False] * 11,
+    [3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 1],
+)
+
+
+def test_survival_is_the_textbook_kaplan_meier():
+    curve = metrics.survival(SIX_MP).set_index("days")
+    textbook = {6: 0.8571, 7: 0.8067, 10: 0.7529, 13: 0.6902, 16: 0.6275, 22: 0.5378, 23: 0.4482}
+    assert curve.loc[list(textbook), "waiting"].tolist() == pytest.approx(
+        list(textbook.values()), abs=5e-5
+    )
+    assert curve.loc[list(textbook), "at_risk"].tolist() == [21, 17, 15, 12, 11, 7, 6]
+    assert curve.loc[6, ["low", "high"]].tolist() == pytest.approx([0.6197, 0.9516], abs=5e-5)
+
+
+def test_survival_without_open_waits_is_a_simple_share():
+    rng = np.random.default_rng(5)
+    waits = rng.integers(1, 40, 300)
+    curve = metrics.survival(gaps_frame(waits, True))
+    assert curve["waiting"].to_numpy() == pytest.approx([np.mean(waits > d) for d in curve["days"]])
+
+
+def test_survival_does_not_depend_on_the_order_or_grouping_of_rows():
+    single = SIX_MP.loc[SIX_MP.index.repeat(SIX_MP["n"])].assign(n=1).sample(frac=1, random_state=3)
+    pd.testing.assert_frame_equal(metrics.survival(single), metrics.survival(SIX_MP))
+
+
+def test_repeat_within_counts_who_is_still_seen():
+    found = metrics.repeat_within(SIX_MP, 10)
+    assert found.value == pytest.approx(1 - 0.7529, abs=5e-5)
+    assert found.low < found.value < found.high
+    assert found.n == 15
+    assert metrics.repeat_within(SIX_MP, 12).value == found.value
+
+
+def test_repeat_within_is_missing_beyond_what_was_seen():
+    found = metrics.repeat_within(SIX_MP, 36)
+    assert np.isnan([found.value, found.low, found.high]).all()
+    assert "36 days" in found.reason
+    assert np.isnan(metrics.repeat_within(SIX_MP, 10, order_number=2).value)
+    assert metrics.repeat_within(gaps_frame([3, 5], True), 30).value == 1
+
+
+def test_repeat_within_when_nobody_came_back():
+    found = metrics.repeat_within(gaps_frame([40, 90], False, [30, 20]), 60)
+    assert (found.value, found.low, found.n) == (0, 0, 20)
+    assert found.high == pytest.approx(float(metrics.wilson(0, 20).high))
+    early = metrics.repeat_within(gaps_frame([40, 90], False, [30, 20]), 30)
+    assert (early.value, early.n) == (0, 50)
+    with pytest.raises(UsageError, match="days == 0"):
+        metrics.repeat_within(SIX_MP, 0)
+
+
+def test_repeat_within_covers_in_a_growing_shop():
+    rng = np.random.default_rng(77)
+    hits = []
+    for _ in range(300):
+        wait = np.where(rng.random(150) < 0.6, rng.exponential(60, 150), np.inf)
+        seen = 365 * rng.random(150) ** 2
+        days = np.ceil(np.minimum(wait, seen))
+        found = metrics.repeat_within(gaps_frame(days, wait <= seen), 90)
+        hits.append(found.low <= 0.6 * (1 - np.exp(-90 / 60)) <= found.high)
+    assert 0.92 < np.mean(hits) < 0.98
+
+
+def test_inactivity_window_is_the_percentile_when_all_gaps_are_seen():
+    gaps = gaps_frame(np.arange(1, 101), True, 50)
+    found = metrics.inactivity_window(gaps)
+    assert (found.days, found.horizon, found.closed, found.open) == (90, 100, 5000, 0)
+    assert found.come_back == pytest.approx(1)
+    assert metrics.inactivity_window(gaps, quantile=0.5).days == 50
+
+
+def test_inactivity_window_is_not_shortened_by_late_customers():
+    rng = np.random.default_rng(11)
+    wait, seen = rng.uniform(0, 100, 20000), 120 * rng.random(20000)
+    days, event = np.ceil(np.minimum(wait, seen)), wait <= seen
+    assert np.quantile(days[event], 0.9) < 85
+    assert metrics.inactivity_window(gaps_frame(days, event)).days in range(88, 93)
+
+
+def test_inactivity_window_with_its_consequence():
+    gaps = pd.concat([gaps_frame([10, 50], True, [80, 20]), gaps_frame([400], False, 100)])
+    found = metrics.inactivity_window(gaps, quantile=0.8)
+    assert (found.days, found.horizon) == (10, 50)
+    assert found.come_back == pytest.approx(20 / 120)
+
+
+def test_inactivity_window_is_missing_where_nobody_returns():
+    found = metrics.inactivity_window(gaps_frame([10, 20], False, 100))
+    assert found.days is None
+    assert "No repeat purchase" in found.reason
+    assert metrics.inactivity_window(gaps_frame([10], True, 5)).days is None
+    with pytest.raises(UsageError, match="quantile"):
+        metrics.inactivity_window(SIX_MP, quantile=1)
+
+
+def test_churn_rate_by_hand():
+    # A purchase on the window's last day is in time.
+    gaps = gaps_frame([10, 30, 31, 200], [True, True, True, False], [2, 3, 2, 1])
+    found = metrics.churn_rate(gaps, 30)
+    assert found.lost_share == pytest.approx(3 / 8)
+    assert found.active_months == pytest.approx((2 * 10 + 6 * 30) / 8 / metrics.DAYS_PER_MONTH)
+    assert found.rate == pytest.approx(3 / 8 / found.active_months)
+    assert found.low < found.rate < found.high
+    assert found.n == 6
+
+
+def test_churn_rate_when_nobody_came_back():
+    found = metrics.churn_rate(gaps_frame([60, 20], False, [10, 5]), 30)
+    assert found.lost_share == 1
+    assert found.rate == pytest.approx(metrics.DAYS_PER_MONTH / 30)
+    assert np.isnan(found.low)
+
+
+def test_churn_rate_is_missing_before_the_history_is_one_window_long():
+    found = metrics.churn_rate(gaps_frame([10, 20], [True, False], 10), 30)
+    assert np.isnan([found.rate, found.low, found.high]).all()
+    assert "no wait as long" in found.reason
+    assert np.isnan(metrics.churn_rate(gaps_frame([], [], []), 30).rate)
+    kept = metrics.churn_rate(gaps_frame([30], [True], 10), 30)
+    assert kept.rate == 0
+    assert kept.reason
+    with pytest.raises(UsageError, match="window_days"):
+        metrics.churn_rate(SIX_MP, 0)
+
+
+def test_a_longer_window_means_a_lower_churn_rate():
+    rates = [metrics.churn_rate(SIX_MP, window).rate for window in (7, 14, 21, 28)]
+    assert rates == sorted(rates, reverse=True)
+
+
+def purchase_gaps(rng, customers, history):
+    """Customers who come back with probability 0.8, after 25 days on average."""
+    rows = []
+    for start in rng.uniform(0, history, customers):
+        at = int(start)
+        while True:
+            wait = np.ceil(rng.exponential(25)) if rng.random() < 0.8 else np.inf
+            if at + wait > history:
+                rows.append((history - at, False))
+                break
+            rows.append((int(wait), True))
+            at += int(wait)
+    return gaps_frame(*zip(*rows, strict=True))
+
+
+@pytest.mark.parametrize("history", [150, 600])
+def test_churn_rate_covers_the_truth_in_a_young_shop_and_in_an_old_one(history):
+    rng = np.random.default_rng(42)
+    found = [metrics.churn_rate(purchase_gaps(rng, 80, history), 90) for _ in range(200)]
+    waiting = 0.2 + 0.8 * np.exp(-np.arange(91) / 25)
+    truth = waiting[90] / waiting[:90].sum() * metrics.DAYS_PER_MONTH
+    hits = [f.low <= truth <= f.high for f in found]
+    assert 0.91 < np.mean(hits) < 0.985
