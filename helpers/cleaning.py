@@ -5,6 +5,7 @@ cut from them on reading (`helpers.study`). Every row that came in is kept or se
 reason; money in equals money kept plus money set aside, to the cent.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -145,7 +146,8 @@ class CleanInfo:
 def prepare(shop: Shop) -> CleanInfo:
     """Give the clean tables of a shop, cleaning first if the inputs, settings or rules changed.
 
-    Raises DataError where a file is missing or unreadable, or no order row can be used.
+    Raises DataError where a file is missing or unreadable, no order row can be used, or there are
+    fewer customers than may be shown.
     """
     digest = _digest(shop)
     target = shop.folder / "clean" / digest[:16]
@@ -154,7 +156,15 @@ def prepare(shop: Shop) -> CleanInfo:
         with FileLock(target.parent / ".lock"):
             if not (target / "info.json").is_file():
                 _clean(shop, digest, target)
-    return _read_info(target)
+    info = _read_info(target)
+    customers, least = info.tables["orders"]["customers"], shop.privacy.min_cell
+    if customers < least:
+        raise DataError(
+            f"{shop.name}: {customers} customer{'s' if customers != 1 else ''} in all, and groups "
+            f"below {least} are not shown, since they would show persons. More orders are needed, "
+            "or a smaller [privacy] min_cell in shop.toml."
+        )
+    return info
 
 
 def check_month(shop: Shop, info: CleanInfo, month: str = "") -> str:
@@ -203,6 +213,7 @@ _DAYS = ("first_day", "last_day", "complete_through")
 
 def connect(shop: Shop):
     """Open the shop's engine: DuckDB in memory, with the shop's threads and memory limit."""
+    import duckdb
     import ibis
 
     threads = os.environ.get("LTV_THREADS") or shop.threads
@@ -211,7 +222,9 @@ def connect(shop: Shop):
         options["memory_limit"] = shop.memory_limit
     con = ibis.duckdb.connect(**options)
     con.raw_sql("SET TimeZone = 'UTC'")
-    con.raw_sql("SET enable_progress_bar = false")
+    # In a notebook without widgets there is no progress bar, and switching it off is refused.
+    with contextlib.suppress(duckdb.InvalidInputException):
+        con.raw_sql("SET enable_progress_bar = false")
     return con
 
 

@@ -298,8 +298,9 @@ def pooled_curve(curve: pd.DataFrame) -> Finding:
         f"{percent(last['value'])} in month {int(last['age'])}",
         f"Line with band of pooled retention by age in months, from {percent(first['value'])} in "
         f"month {int(first['age'])} to {percent(last['value'])} in month {int(last['age'])}.",
-        f"Behind month {int(first['age'])} stand {count(first['customers'])} customers, behind "
-        f"month {int(last['age'])} {count(last['customers'])}.",
+        f"Month {int(first['age'])} rests on {count(first['customers'])} customers, month "
+        f"{int(last['age'])} on {count(last['customers'])}: the band widens as fewer cohorts are "
+        "old enough.",
     )
 
 
@@ -330,7 +331,8 @@ def holdout(check) -> Finding:
     model = check.scores.iloc[0]
     naive = check.scores.iloc[1]
     return Finding(
-        f"On held-out months the model's total is off by {percent(model['bias'])}"
+        f"On held-out months the model's total is {percent(abs(model['bias']))} too "
+        f"{'high' if model['bias'] > 0 else 'low'}"
         if abs(model["bias"]) >= 0.005
         else "On held-out months the model's total is right to half a percent",
         f"Bars beside each other by earlier repeat purchases: orders per customer in the held-out "

@@ -208,11 +208,13 @@ def limits_sentence(view: Outlook, check: Holdout) -> str:
     )
 
 
-def states_sentence(states: pd.DataFrame) -> str:
+def states_sentence(states: pd.DataFrame, scope: pd.DataFrame) -> str:
     """Say how many customers and distinct histories there are, and how many bought again."""
     customers = states["n"].sum()
     again = states.loc[states["frequency"] > 0, "n"].sum()
+    returned = int(scope["customers"].iloc[0] - customers)
+    left = f" {count(returned)} more gave back all they bought; they are left out."
     return (
         f"{count(customers)} customers in {count(len(states))} distinct histories, "
-        f"{percent(again / customers)} of them with a repeat purchase."
+        f"{percent(again / customers)} of them with a repeat purchase.{left if returned else ''}"
     )

@@ -53,13 +53,18 @@ def at(table: pd.DataFrame, horizon: int) -> pd.Series:
     return table[table["horizon"] == horizon].iloc[0]
 
 
-def repeat_shares(gaps: pd.DataFrame) -> pd.DataFrame:
-    """Share of customers with a second purchase day within 30, 60, 90, 180 and 365 days."""
+def repeat_shares(gaps: pd.DataFrame, *, min_cell: int = 10) -> pd.DataFrame:
+    """Share of customers with a second purchase day within 30, 60, 90, 180 and 365 days.
+
+    Missing where fewer than ``min_cell`` customers are still observed and waiting on that day.
+    """
     found = [(days, metrics.repeat_within(gaps, days)) for days in REPEAT_DAYS]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         [(days, f"{days} days", e.value, e.low, e.high, e.n) for days, e in found],
         columns=["days", "within", "share", "low", "high", "observed"],
     )
+    few = table["observed"] < min_cell
+    return table.assign(**{name: table[name].mask(few) for name in ("share", "low", "high")})
 
 
 def formula_table(

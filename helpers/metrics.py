@@ -255,6 +255,11 @@ def survival(
     return pd.DataFrame({**facts, "waiting": waiting, "low": low, "high": high})
 
 
+def observed(curve: pd.DataFrame, least: int) -> pd.DataFrame:
+    """Keep the part of a survival curve at which at least so many customers are still at risk."""
+    return curve[curve["at_risk"] >= least].reset_index(drop=True)
+
+
 def repeat_within(
     gaps: pd.DataFrame, days: int, *, order_number: int = 1, level: float = 0.95
 ) -> Estimate:

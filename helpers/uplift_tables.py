@@ -54,6 +54,13 @@ def choose(result: pd.DataFrame, experiment: str, study: Study) -> str:
     return experiment or (pool["experiment_id"].iloc[0] if len(pool) else "")
 
 
+def more_pages(study: Study, result: pd.DataFrame, shown: str) -> list[dict[str, str]]:
+    """Name the other experiments that ended in the month: each gets a page of its own."""
+    inside = result["ended"].between(pd.Timestamp(study.start), pd.Timestamp(study.end))
+    names = result.loc[inside, "experiment_id"].unique()
+    return [{"experiment": name} for name in sorted(names) if name != shown]
+
+
 def sizes(result: pd.DataFrame) -> pd.DataFrame:
     """Give per experiment and treated arm: customers, balance before, and whether to trust it."""
     columns = ["experiment", "arm", "treated", "control", "sample_ratio_p", "balance", "decision"]

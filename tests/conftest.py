@@ -1,15 +1,8 @@
-"""Shared ground: reports and work of every test stay in temporary folders; small shops on disk."""
+"""Small shops on disk, for every test."""
 
-import os
-import tempfile
 from pathlib import Path
 
 import pytest
-
-# Set before any kernel starts: what a user has published must not change what a test sees.
-_SCRATCH = Path(tempfile.mkdtemp(prefix="ltv-tests-"))
-os.environ["LTV_REPORTS"] = str(_SCRATCH / "reports")
-os.environ["LTV_WORK"] = str(_SCRATCH / "work")
 
 ORDERS = """order_id,customer_id,ordered_at,revenue
 1,anna,2026-01-05 10:00:00,20.00
@@ -31,13 +24,13 @@ def make_shop(tmp_path):
         folder.mkdir(exist_ok=True)
         content = orders if isinstance(orders, bytes) else orders.encode()
         (folder / "orders.csv").write_bytes(content)
-        tables = ""
+        tables, few = "", "" if "[privacy]" in toml else "[privacy]\nmin_cell = 1\n"
         for name, text in files.items():
             (folder / f"{name}.csv").write_text(text, encoding="utf-8")
             tables += f'\n[tables.{name}]\nfiles = "{name}.csv"\n'
         (folder / "shop.toml").write_text(
             f'currency = "EUR"\ntime_zone = "Europe/Berlin"\n{toml}\n'
-            f'[tables.orders]\nfiles = "orders.csv"\n{orders_toml}\n{tables}',
+            f'[tables.orders]\nfiles = "orders.csv"\n{orders_toml}\n{tables}\n{few}',
             encoding="utf-8",
         )
         return folder

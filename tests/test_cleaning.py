@@ -198,3 +198,36 @@ def test_optional_values_that_cannot_be_read_are_counted(make_shop):
     text = "order_id,customer_id,ordered_at,revenue,quantity\n1,a,2026-01-01,1,two\n2,a,2026-01-31,1,2\n"
     orders = prepared(make_shop(text)).tables["orders"]
     assert orders["kept"] == 2 and orders["flags"]["unreadable_value"] == 1
+
+
+def test_a_shop_of_too_few_customers_is_refused(make_shop):
+    shop = load_shop(str(make_shop(toml="[privacy]\nmin_cell = 10")))
+    with pytest.raises(DataError, match="3 customers in all, and groups below 10 are not shown"):
+        cleaning.prepare(shop)
+
+
+def test_line_ends_and_byte_order_marks_change_nothing(make_shop):
+    plain = prepared(make_shop()).tables["orders"]
+    for text in (ORDERS.replace("\n", "\r\n").encode(), ORDERS.encode("utf-8-sig")):
+        found = prepared(make_shop(text)).tables["orders"]
+        assert (found["kept"], found["money"]) == (plain["kept"], plain["money"])
+
+
+def test_column_names_given_twice_are_refused(make_shop):
+    text = "order_id,customer_id,ordered_at,revenue,revenue\n1,a,2026-01-01,1,2\n"
+    with pytest.raises(DataError, match="two columns named 'revenue'"):
+        prepared(make_shop(text))
+
+
+def test_files_with_other_headers_are_joined_by_name(make_shop):
+    folder = make_shop(orders_toml="")
+    lines = ORDERS.splitlines()
+    (folder / "orders-1.csv").write_text("\n".join(lines[:3]) + "\n")
+    other = ["revenue,channel,order_id,customer_id,ordered_at", "12.25,ads,9,dora,2026-03-31"]
+    (folder / "orders-2.csv").write_text("\n".join(other) + "\n")
+    toml = (folder / "shop.toml").read_text().replace("orders.csv", "orders-*.csv")
+    (folder / "shop.toml").write_text(toml)
+    study = open_study(str(folder))
+    channels = study.table("orders").order_by("order_id").channel.execute()
+    assert study.info.tables["orders"]["money"] == 5000 + 1225
+    assert channels.isna().tolist() == [True, True, False]

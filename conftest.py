@@ -1,0 +1,12 @@
+"""What a user has published or cached on this machine must not change what a test sees."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from helpers.workbench import committed_reports
+
+# Set before any kernel starts, and inherited by it.
+_SCRATCH = Path(tempfile.mkdtemp(prefix="ltv-tests-"))
+os.environ["LTV_REPORTS"] = str(committed_reports(_SCRATCH / "reports"))
+os.environ["LTV_WORK"] = str(_SCRATCH / "work")

@@ -1,0 +1,176 @@
+"""The command line: python -m helpers report | lab | refresh | check."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+
+import click
+
+from helpers.errors import WorkbookError
+
+_SHOP = click.option(
+    "--shop", default="sample", show_default=True, help="A shop under data/, or its folder."
+)
+_MONTH = click.option("--month", default="", help="Such as 2026-06; default: the last complete.")
+_SET = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="[NOTEBOOK.]NAME=VALUE",
+    help="A parameter of a notebook (04.horizon_months=24) or of all that have it (seed=3). "
+    "May be given several times.",
+)
+_JOBS = click.option(
+    "--jobs",
+    type=click.IntRange(1, 16),
+    default=None,
+    help="Notebooks side by side; default: 2, or 1 on a single core.",
+)
+
+
+class Progress:
+    """Say how a run goes: plain lines, and on a terminal a last line that is written over."""
+
+    def __init__(self, terminal: bool | None = None):
+        self.terminal = sys.stdout.isatty() if terminal is None else terminal
+        self.running: list[str] = []
+        self.one_at_a_time = threading.Lock()
+
+    def __call__(self, what: str, name: str, seconds: float) -> None:
+        """Take note of what happened to a notebook; notebooks report from their own threads."""
+        with self.one_at_a_time:
+            others = [each for each in self.running if each != name]
+            self.running = [*others, name] if what == "runs" else others
+            self.say(self._line(what, name, seconds))
+
+    def say(self, line: str) -> None:
+        """Write a line, and below it what is running now."""
+        clear, now = ("\r\x1b[K", "") if self.terminal else ("", "")
+        if self.terminal and self.running:
+            now = f"{'running':>10}  {', '.join(self.running)}"
+        text = f"{clear}{line}\n{now}" if line else f"{clear}{now}"
+        click.echo(text, nl=False, color=self.terminal)
+
+    def _line(self, what: str, name: str, seconds: float) -> str:
+        if what == "runs":
+            return "" if self.terminal else f"{'started':>10}  {name}"
+        time = f"  {seconds:.1f} s" if seconds else ""
+        return f"{what:>10}  {name}{time}".rstrip()
+
+
+class Commands(click.Group):
+    """The commands; a fault that the user can mend is one line, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command and turn known faults into one line and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except WorkbookError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except OSError as error:
+            named = f" ({error.filename})" if error.filename else ""
+            click.echo(f"error: {error.strerror or error}{named}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Six notebooks that take a shop's raw orders to a month of decisions."""
+
+
+@main.command()
+@_SHOP
+@_MONTH
+@click.option(
+    "--months", default="", metavar="A..B", help="Several months in order, both included."
+)
+@_SET
+@_JOBS
+@click.option("--force", is_flag=True, help="Run everything again, whatever is kept.")
+def report(shop: str, month: str, months: str, settings: tuple, jobs: int, force: bool) -> None:
+    """Run the notebooks for a shop and a month, and publish the pages."""
+    from helpers import runs
+
+    progress = Progress()
+    done = _stoppable(
+        lambda: runs.report(
+            shop,
+            month=month,
+            months=months,
+            settings=settings,
+            jobs=jobs or 0,
+            force=force,
+            progress=progress,
+        )
+    )
+    for each in done:
+        for note in each.notes:
+            click.echo(note)
+        state = "is unchanged" if each.unchanged else "is published"
+        click.echo(f"{each.shop} {each.month} {state}: {_near(each.index)}")
+
+
+@main.command()
+@_SHOP
+@_MONTH
+@_SET
+@click.option("--fresh", is_flag=True, help="New copies, also of notebooks changed by hand.")
+@click.option("--no-browser", is_flag=True, help="Do not open a browser.")
+@click.argument("options", nargs=-1, metavar="[-- JUPYTERLAB OPTIONS]")
+def lab(
+    shop: str, month: str, settings: tuple, fresh: bool, no_browser: bool, options: tuple
+) -> None:
+    """Open JupyterLab on working copies of the notebooks, for a shop and a month."""
+    from helpers import workbench
+
+    folder, notes = workbench.make_copies(shop, month=month, settings=settings, fresh=fresh)
+    for note in notes:
+        click.echo(note)
+    click.echo(f"working copies: {_near(str(folder))}")
+    sys.exit(workbench.lab(folder, browser=not no_browser, options=options))
+
+
+@main.command()
+@_JOBS
+def refresh(jobs: int) -> None:
+    """Run the committed notebooks again and store their outputs."""
+    from helpers import workbench
+
+    changed = _stoppable(lambda: workbench.refresh(jobs=jobs or 0, progress=Progress()))
+    click.echo(f"stored: {', '.join(changed)}" if changed else "nothing changed")
+
+
+@main.command()
+@_JOBS
+def check(jobs: int) -> None:
+    """Run the committed notebooks and compare; exit 1 if a stored output is not true."""
+    from helpers import workbench
+
+    found = _stoppable(lambda: workbench.check(jobs=jobs or 0, progress=Progress()))
+    for line in found:
+        click.echo(line)
+    if found:
+        raise WorkbookError("stored outputs differ; run: python -m helpers refresh")
+    click.echo("the committed notebooks are true")
+
+
+def _stoppable(work: Callable[[], list]) -> list:
+    """Do the work; on Ctrl-C stop at once. Kernels end with this process, locks are let go."""
+    try:
+        return work()
+    except KeyboardInterrupt:
+        click.echo("\nstopped; nothing half is published, the same command goes on", err=True)
+        sys.stdout.flush()
+        os._exit(130)
+
+
+def _near(path: str) -> str:
+    """Give a path as seen from here where it lies below, else in full."""
+    here = os.getcwd()
+    return os.path.relpath(path, here) if path.startswith(here + os.sep) else path
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m helpers")
