@@ -91,7 +91,7 @@ def main() -> None:
 @click.option("--force", is_flag=True, help="Run everything again, whatever is kept.")
 def report(shop: str, month: str, months: str, settings: tuple, jobs: int, force: bool) -> None:
     """Run the notebooks for a shop and a month, and publish the pages."""
-    from helpers import runs
+    from helpers.runs import month as runs
 
     progress = Progress()
     done = _stoppable(

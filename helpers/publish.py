@@ -20,7 +20,7 @@ from pathlib import Path
 
 from helpers.errors import WorkbookError
 from helpers.records import digest
-from helpers.run_keys import page_code_digest, result_code_digest
+from helpers.runs.keys import page_code_digest, result_code_digest
 
 MANIFEST = "manifest.json"
 _MONTH = re.compile(r"\d{4}-\d{2}")

@@ -335,7 +335,7 @@ def show_figure(fig: "Figure", *, title: str, subtitle: str, source: str, alt: s
 
     Raises UsageError for a missing or long title (90 characters) and for a missing alt text.
     """
-    from helpers import figure_style
+    from helpers.figures import style
 
     title, subtitle, source, alt = (inline(t) for t in (title, subtitle, source, alt))
     if not title or len(title) > TITLE_LENGTH:
@@ -347,8 +347,8 @@ def show_figure(fig: "Figure", *, title: str, subtitle: str, source: str, alt: s
         raise UsageError(
             f"show_figure: '{title}' has no alt text. Say what the picture shows in words."
         )
-    png = figure_style.png(figure_style.finish(fig, title=title, subtitle=subtitle, source=source))
-    figure_style.close(fig)
+    png = style.png(style.finish(fig, title=title, subtitle=subtitle, source=source))
+    style.close(fig)
     _display(
         {"image/png": png, "text/plain": f"{title}\n{alt}"},
         {"image/png": {"alt": f"{title}. {alt}" if title not in alt else alt}},
@@ -363,9 +363,9 @@ def show_finding(fig: "Figure | None", finding: "Finding", *, subtitle: str, sou
     if fig is not None and finding.title:
         show_figure(fig, title=finding.title, subtitle=subtitle, source=source, alt=finding.alt)
     elif fig is not None:
-        from helpers import figure_style
+        from helpers.figures import style
 
-        figure_style.close(fig)
+        style.close(fig)
     say(finding.sentence)
 
 

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
-from helpers import run_kernels, run_keys
 from helpers.errors import WorkbookError
 from helpers.records import (
     earlier_months,
@@ -25,10 +24,11 @@ from helpers.records import (
     work_folder,
     write_record,
 )
-from helpers.run_keys import PLAN, Step
-from helpers.run_locks import one_run
-from helpers.run_steps import Progress
-from helpers.runs import default_jobs, silent
+from helpers.runs import kernels, keys
+from helpers.runs.keys import PLAN, Step
+from helpers.runs.locks import one_run
+from helpers.runs.month import default_jobs, silent
+from helpers.runs.steps import Progress
 from helpers.shop import ROOT, load_shop
 
 
@@ -81,7 +81,7 @@ def run_committed(*, jobs: int = 0, progress: Progress = silent) -> dict[str, di
     06 reads the records of the notebooks just run, and of earlier months only what is committed:
     months published on this machine never reach the committed outputs.
     """
-    run_kernels.load_engine()
+    kernels.load_engine()
     done: dict[str, dict] = {}
     waiting = list(PLAN)
     with (
@@ -133,11 +133,11 @@ def make_copies(
     from helpers.notebook_files import digest_cells
 
     found = load_shop(shop)
-    declared = run_keys.declared_parameters(ROOT / "notebooks")
-    run_keys.chosen_values(settings, declared, shop=found.name, month="")
+    declared = keys.declared_parameters(ROOT / "notebooks")
+    keys.chosen_values(settings, declared, shop=found.name, month="")
     month = cleaning.check_month(found, cleaning.prepare(found), month)
     given = found.name if found.folder == (ROOT / "data" / found.name).resolve() else found.folder
-    values = run_keys.chosen_values(settings, declared, shop=str(given), month=month)
+    values = keys.chosen_values(settings, declared, shop=str(given), month=month)
     folder, notes = work_folder() / "lab" / found.name / month, []
     folder.mkdir(parents=True, exist_ok=True)
     made_path = folder / ".made.json"
@@ -168,11 +168,11 @@ def lab(folder: Path, *, browser: bool = True, options: Sequence[str] = ()) -> i
         raise WorkbookError(
             "JupyterLab is not installed. Run: python -m pip install -r requirements.txt"
         )
-    kernels = work_folder() / "jupyter"
-    _write_kernelspec(kernels / "kernels" / "python3")
-    paths = [str(kernels), *filter(None, [os.environ.get("JUPYTER_PATH")])]
+    specs = work_folder() / "jupyter"
+    _write_kernelspec(specs / "kernels" / "python3")
+    paths = [str(specs), *filter(None, [os.environ.get("JUPYTER_PATH")])]
     # LTV_HOME has helpers look where these copies came from, from whatever folder they are run.
-    environment = run_kernels.kernel_environment(
+    environment = kernels.kernel_environment(
         {"JUPYTER_PATH": os.pathsep.join(paths), "LTV_HOME": str(ROOT)}
     )
     own = [f"--ServerApp.root_dir={folder}", *([] if browser else ["--no-browser"])]
@@ -199,7 +199,7 @@ def _run_one(step: Step, done: dict, scratch: Path, reports: Path, progress: Pro
             write_record(records / month, name, record)
     progress("runs", step.name, 0.0)
     try:
-        notebook = run_kernels.execute(
+        notebook = kernels.execute(
             ROOT / "notebooks" / f"{step.name}.ipynb",
             {},
             shown={},
@@ -207,8 +207,8 @@ def _run_one(step: Step, done: dict, scratch: Path, reports: Path, progress: Pro
             partial=scratch / "partial" / f"{step.name}.ipynb",
             variables={"LTV_RECORDS": str(records), "LTV_REPORTS": str(reports)},
         )
-    except run_kernels.NotebookError as error:
-        kept = run_kernels.keep_evidence(error, work_folder() / "failed" / "committed")
+    except kernels.NotebookError as error:
+        kept = kernels.keep_evidence(error, work_folder() / "failed" / "committed")
         raise WorkbookError(f"{error} Nothing was stored; see {kept}.") from None
     progress("done", step.name, 0.0)
     return normalize(notebook)

@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from helpers.cleaning import CleanInfo
-from helpers.run_keys import PLAN
+from helpers.runs.keys import PLAN
 
 RECORD = "application/vnd.ltv.record+json"
 SHOP_TOML = """
@@ -104,7 +104,7 @@ def quick_prepare(shop) -> CleanInfo:
 
 
 def pretend(source, values, *, shown, name, partial, variables) -> dict:
-    """Stand in for run_kernels.execute: the same outputs as the notebook's, without a kernel."""
+    """Stand in for kernels.execute: the same outputs as the notebook's, without a kernel."""
     from helpers.notebook_files import read_parameters
     from helpers.records import _from_json, read_notebook
 

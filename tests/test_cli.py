@@ -13,9 +13,11 @@ from click.testing import CliRunner
 from stand_ins import RECORD, make_house
 from test_runs import NAMES, house, tree  # noqa: F401
 
-from helpers import run_kernels, runs, workbench
+from helpers import workbench
 from helpers.__main__ import Progress, main
 from helpers.errors import UsageError, WorkbookError
+from helpers.runs import kernels
+from helpers.runs import month as runs
 
 REPORT = ("report", "--shop", "corner", "--month", "2026-06")
 
@@ -145,7 +147,7 @@ def test_a_failing_notebook_is_one_line_and_changes_nothing(real, seed, fault):
 
 
 def test_a_notebook_runs_with_its_defaults_too(real, tmp_path):
-    notebook = run_kernels.execute(
+    notebook = kernels.execute(
         real.root / "notebooks" / "01_data_cleaning.ipynb",
         {},
         shown={},
@@ -262,15 +264,15 @@ def test_check_does_not_compare_pictures():
 
 
 def test_a_failing_refresh_stores_nothing(house, monkeypatch):  # noqa: F811
-    before, execute = committed(house), run_kernels.execute
+    before, execute = committed(house), kernels.execute
 
     def fails(source, values, **options):
         if options["name"] == "04_predictive_clv":
-            failure = run_kernels.Failure("How much is it?", "No.")
-            raise run_kernels.NotebookError("04_predictive_clv", failure, options["partial"])
+            failure = kernels.Failure("How much is it?", "No.")
+            raise kernels.NotebookError("04_predictive_clv", failure, options["partial"])
         return execute(source, values, **options)
 
-    monkeypatch.setattr(run_kernels, "execute", fails)
+    monkeypatch.setattr(kernels, "execute", fails)
     with pytest.raises(
         WorkbookError, match=r'04_predictive_clv, "How much is it\?": No\. Nothing was'
     ):

@@ -8,11 +8,16 @@ import pytest
 from helpers.shop import ROOT
 
 HELPERS = ROOT / "helpers"
-MODULES = sorted(path.stem for path in HELPERS.glob("*.py") if not path.stem.startswith("__"))
+FILES = {
+    ".".join(path.relative_to(HELPERS).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(HELPERS.rglob("*.py"))
+    if path != HELPERS / "__init__.py"
+}
+MODULES = sorted(FILES)
 # In the order data flows; a module imports only from modules above it.
 FLOW = [
     "errors", "written", "tables", "conversions", "shop", "sources", "cleaning", "records",
-    "figure_style", "figure_axes", "figures", "show", "study", "summaries",
+    "figures.style", "figures.axes", "figures", "show", "study", "summaries",
     "metrics", "ltv", "cohorts", "btyd", "forecast", "uplift",
     "intake", "ltv_tables", "cohort_tables", "forecast_tables", "uplift_tables", "scorecard", "findings",
 ]  # fmt: skip
@@ -20,34 +25,24 @@ FLOW = [
 RUNNING = set(MODULES) - set(FLOW)
 
 
-def imported(module: str) -> set[str]:
-    tree = ast.parse((HELPERS / f"{module}.py").read_text(encoding="utf-8"))
+def imported(module: str, *, late: bool = True) -> set[str]:
+    """Modules of helpers that a module imports; without ``late``, only those at its top."""
+    tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
     found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("helpers"):
-            parts = node.module.split(".")
-            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
-        elif isinstance(node, ast.Import):
-            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("helpers.")}
-    return found
-
-
-def late_imports(module: str) -> set[str]:
-    """Imports made inside functions or for types only: they do not tie modules together at start."""
-    tree = ast.parse((HELPERS / f"{module}.py").read_text(encoding="utf-8"))
-    top = [node for node in tree.body if isinstance(node, ast.ImportFrom | ast.Import)]
-    names = set()
-    for node in top:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("helpers"):
-            parts = node.module.split(".")
-            names |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
-    return imported(module) - names
+    for node in ast.walk(tree) if late else tree.body:
+        if not (isinstance(node, ast.ImportFrom) and (node.module or "").startswith("helpers")):
+            continue
+        base = node.module.removeprefix("helpers").removeprefix(".")
+        for alias in node.names:
+            inside = f"{base}.{alias.name}".removeprefix(".")
+            found.add(inside if inside in FILES else base)
+    return found - {""}
 
 
 @pytest.mark.parametrize("module", FLOW)
 def test_imports_point_up_the_flow(module):
     above = set(FLOW[: FLOW.index(module)])
-    wrong = imported(module) - above - late_imports(module)
+    wrong = imported(module, late=False) - above
     assert not wrong, f"{module} imports {wrong}, which stand below it"
     assert not imported(module) & RUNNING, "analysis knows nothing of runs"
 
@@ -60,16 +55,16 @@ def test_flow_names_every_module_that_is_there():
     "module", [m for m in MODULES if m not in ("cleaning", "summaries", "sources", "study")]
 )
 def test_only_cleaning_and_summaries_read_order_rows(module):
-    text = (HELPERS / f"{module}.py").read_text(encoding="utf-8")
+    text = FILES[module].read_text(encoding="utf-8")
     assert not re.search(r"\b(study|self)\.table\(", text), (
         "clean tables are read by summaries alone"
     )
-    assert "read_parquet" not in text or module.startswith("simulat")
+    assert "read_parquet" not in text or module.startswith("simulate")
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_public_name_is_explained(module):
-    tree = ast.parse((HELPERS / f"{module}.py").read_text(encoding="utf-8"))
+    tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
     assert ast.get_docstring(tree), "a module says what it is for"
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from helpers import figure_style, figures
+from helpers import figures
 from helpers.errors import DataError
+from helpers.figures import style
 from helpers.show import count, money_in, percent
 
 money = money_in("EUR")
@@ -76,7 +77,7 @@ def every_shape():
 
 
 def texts(fig):
-    figure_style.png(fig)  # ticks exist once drawn
+    style.png(fig)  # ticks exist once drawn
     return [t.get_text() for t in fig.findobj(lambda a: hasattr(a, "get_text")) if t.get_text()]
 
 
@@ -89,8 +90,8 @@ def test_every_shape_makes_a_small_png_the_same_each_time(shapes):
     again = every_shape()
     for name, fig in shapes.items():
         frame = {"title": "A finding", "subtitle": "measure", "source": "Source: x"}
-        one = figure_style.png(figure_style.finish(fig, **frame))
-        two = figure_style.png(figure_style.finish(again[name], **frame))
+        one = style.png(style.finish(fig, **frame))
+        two = style.png(style.finish(again[name], **frame))
         assert one == two, name
         data = base64.b64decode(one)
         picture = Image.open(io.BytesIO(data))
@@ -104,7 +105,7 @@ def test_every_shape_makes_a_small_png_the_same_each_time(shapes):
 def test_shapes_do_not_warn(recwarn):
     bad = pd.DataFrame({"name": ["日本 $5 and $6 \n<b>", "b"], "v": [1.0, -2.0]})
     fig = figures.bars(bad, x="name", y="v", fmt=money)
-    figure_style.png(figure_style.finish(fig, title="日本 $5 of $6", subtitle="🙂", source=""))
+    style.png(style.finish(fig, title="日本 $5 of $6", subtitle="🙂", source=""))
     assert not recwarn.list
 
 
@@ -134,7 +135,7 @@ def test_line_ends_are_labeled_apart():
     fig = figures.lines(BY_CHANNEL, x="month", y="v", hue="c", fmt=money)
     named = [t for t in fig.axes[0].texts if t.get_text().startswith(("Email", "Direct"))]
     assert len(named) == 2
-    figure_style.png(figure_style.finish(fig, title="x", subtitle="y", source="z"))
+    style.png(style.finish(fig, title="x", subtitle="y", source="z"))
     boxes = [t.get_window_extent() for t in named]
     assert not boxes[0].overlaps(boxes[1])
 
@@ -148,7 +149,7 @@ def test_numbers_at_risk_stand_under_the_axis():
 def test_axis_ticks_tell_values_apart():
     days = pd.DataFrame({"d": pd.date_range("2026-06-01", periods=3), "v": [22.1, 22.3, 22.8]})
     fig = figures.lines(days, x="d", y="v", fmt=money)
-    figure_style.png(fig)
+    style.png(fig)
     ticks = [t.get_text() for t in fig.axes[0].get_yticklabels()]
     assert len(set(ticks)) == len(ticks)
     for tick, at in zip(ticks, fig.axes[0].get_yticks(), strict=True):
@@ -251,11 +252,11 @@ def test_palette_tells_segments_apart_for_color_blind_readers(kind):
         f = np.where(x > 0.008856, np.cbrt(x), 7.787 * x + 16 / 116)
         return np.c_[116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])]
 
-    points = lab(figure_style.CATEGORICAL)
+    points = lab(style.CATEGORICAL)
     apart = np.linalg.norm(points[:, None] - points[None], axis=2)
     assert apart[~np.eye(len(points), dtype=bool)].min() > 10
 
 
 def test_sequential_palette_darkens_steadily():
-    shades = figure_style.SEQUENTIAL(np.linspace(0, 1, 20))[:, :3] @ [0.299, 0.587, 0.114]
+    shades = style.SEQUENTIAL(np.linspace(0, 1, 20))[:, :3] @ [0.299, 0.587, 0.114]
     assert (np.diff(shades) < 0).all()

@@ -13,11 +13,13 @@ from types import SimpleNamespace
 import pytest
 from stand_ins import RECORD, make_house, pretend, quick_prepare
 
-from helpers import cleaning, publish, records, run_kernels, run_keys, run_pages, run_steps, runs
+from helpers import cleaning, publish, records
 from helpers.errors import DataError, UsageError, WorkbookError
-from helpers.run_locks import one_run
+from helpers.runs import kernels, keys, pages, steps
+from helpers.runs import month as runs
+from helpers.runs.locks import one_run
 
-NAMES = [step.name for step in run_keys.PLAN]
+NAMES = [step.name for step in keys.PLAN]
 TESTS = Path(__file__).resolve().parent
 
 
@@ -25,7 +27,7 @@ TESTS = Path(__file__).resolve().parent
 def house(tmp_path, monkeypatch):
     """A house whose notebooks run without kernels, in this process."""
     root = make_house(tmp_path / "house")
-    for module in ("records", "run_pages", "run_steps", "runs", "shop", "workbench"):
+    for module in ("records", "runs.pages", "runs.steps", "runs.month", "shop", "workbench"):
         monkeypatch.setattr(f"helpers.{module}.ROOT", root)
     monkeypatch.delenv("LTV_RECORDS", raising=False)
     monkeypatch.setenv("LTV_REPORTS", str(root / "reports"))
@@ -34,7 +36,7 @@ def house(tmp_path, monkeypatch):
     for name in ("show.py", "pages.py", "presets/cdnow.toml", "templates/report/page.css"):
         (root / "helpers" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "helpers" / name).write_text("as it was")
-    monkeypatch.setattr(run_keys, "HELPERS", root / "helpers")
+    monkeypatch.setattr(keys, "HELPERS", root / "helpers")
     ran, prepared = [], []
 
     def prepare(shop):
@@ -45,8 +47,8 @@ def house(tmp_path, monkeypatch):
         ran.append(options["name"])
         return pretend(source, values, **options)
 
-    monkeypatch.setattr(run_kernels, "execute", execute)
-    monkeypatch.setattr(run_kernels, "load_engine", lambda: None)
+    monkeypatch.setattr(kernels, "execute", execute)
+    monkeypatch.setattr(kernels, "load_engine", lambda: None)
     monkeypatch.setattr(cleaning, "prepare", prepare)
     places = {"root": root, "reports": root / "reports", "work": root / "work"}
     return SimpleNamespace(**places, ran=ran, prepared=prepared)
@@ -212,30 +214,32 @@ def test_a_changed_template_renders_and_runs_nothing(house, name):
 
 def test_another_helper_or_version_is_another_key(house, monkeypatch):
     facts = {"cells": "c", "values": {}, "inputs": "i", "upstream": {}, "earlier": {}}
-    key = run_keys.notebook_key(**facts)
-    assert run_keys.notebook_key(**facts) == key
+    key = keys.notebook_key(**facts)
+    assert keys.notebook_key(**facts) == key
     for name in facts:
         other = "other" if isinstance(facts[name], str) else {"other": "other"}
-        assert run_keys.notebook_key(**{**facts, name: other}) != key
-    monkeypatch.setattr(run_keys, "versions", lambda: {"python": "3.99"})
-    assert run_keys.notebook_key(**facts) != key
+        assert keys.notebook_key(**{**facts, name: other}) != key
+    monkeypatch.setattr(keys, "versions", lambda: {"python": "3.99"})
+    assert keys.notebook_key(**facts) != key
     monkeypatch.undo()
-    monkeypatch.setattr(run_keys, "result_code_digest", lambda: "other")
-    assert run_keys.notebook_key(**facts) != key
+    monkeypatch.setattr(keys, "result_code_digest", lambda: "other")
+    assert keys.notebook_key(**facts) != key
 
 
 def test_every_helper_belongs_to_a_key():
-    modules = {path.name for path in Path(run_keys.__file__).parent.glob("*.py")}
-    assert set(run_keys._RUNNERS) <= modules
-    imported_by_notebooks = {"records.py", "shop.py", "cleaning.py", "summaries.py", "show.py"}
-    assert not imported_by_notebooks & set(run_keys._RUNNERS)
+    package = Path(runs.__file__).resolve().parents[1]
+    parts = {path.relative_to(package).parts[0] for path in package.rglob("*.py")}
+    assert set(keys._RUNNERS) <= parts
+    imported_by_notebooks = {"records.py", "shop.py", "cleaning.py", "summaries.py", "figures"}
+    assert imported_by_notebooks <= parts
+    assert not imported_by_notebooks & {*keys._RUNNERS, *keys._APART}
 
 
 def test_the_published_bytes_do_not_depend_on_folder_or_jobs(house, tmp_path, monkeypatch):
     run(jobs=2)
     first = published(house)
     root = make_house(tmp_path / "elsewhere" / "another")
-    for module in ("records", "run_pages", "run_steps", "runs", "shop", "workbench"):
+    for module in ("records", "runs.pages", "runs.steps", "runs.month", "shop", "workbench"):
         monkeypatch.setattr(f"helpers.{module}.ROOT", root)
     monkeypatch.setenv("LTV_REPORTS", str(root / "reports"))
     monkeypatch.setenv("LTV_WORK", str(root / "work"))
@@ -252,8 +256,8 @@ def test_nothing_published_names_a_folder_of_this_machine(house):
 
 
 def test_a_page_that_names_a_folder_is_not_published(house, monkeypatch):
-    title = run_pages.first_heading
-    monkeypatch.setattr(run_pages, "first_heading", lambda nb: f"{title(nb)} {house.root}/data")
+    title = pages.first_heading
+    monkeypatch.setattr(pages, "first_heading", lambda nb: f"{title(nb)} {house.root}/data")
     with pytest.raises(WorkbookError, match="names a folder of this machine"):
         run()
     assert not (house.reports / "corner").exists()
@@ -357,17 +361,17 @@ def test_a_wrong_month_is_refused_and_nothing_is_published(house, options, error
 
 
 def fail_in(house, monkeypatch, name: str, fault: str = "No cohort has 30 customers.") -> None:
-    before = run_kernels.execute
+    before = kernels.execute
 
     def execute(source, values, **options):
         if options["name"] != name:
             return before(source, values, **options)
         options["partial"].parent.mkdir(parents=True, exist_ok=True)
         options["partial"].write_text("as far as it ran")
-        failure = run_kernels.Failure("How much is it?", fault)
-        raise run_kernels.NotebookError(name, failure, options["partial"])
+        failure = kernels.Failure("How much is it?", fault)
+        raise kernels.NotebookError(name, failure, options["partial"])
 
-    monkeypatch.setattr(run_kernels, "execute", execute)
+    monkeypatch.setattr(kernels, "execute", execute)
 
 
 def test_a_failing_notebook_leaves_reports_as_they_were_and_keeps_the_evidence(house, monkeypatch):
@@ -402,22 +406,22 @@ def test_after_a_failure_only_what_is_missing_runs_and_the_evidence_goes(house, 
 
 
 def test_a_failure_in_a_range_keeps_the_months_before_it(house, monkeypatch):
-    before = run_kernels.execute
+    before = kernels.execute
 
     def execute(source, values, **options):
         if values["month"] == "2026-06":
-            failure = run_kernels.Failure("", "No.")
-            raise run_kernels.NotebookError(options["name"], failure, options["partial"])
+            failure = kernels.Failure("", "No.")
+            raise kernels.NotebookError(options["name"], failure, options["partial"])
         return before(source, values, **options)
 
-    monkeypatch.setattr(run_kernels, "execute", execute)
+    monkeypatch.setattr(kernels, "execute", execute)
     with pytest.raises(WorkbookError):
         runs.report("corner", months="2026-05..2026-06")
     assert [path.name for path in (house.reports / "corner").iterdir()] == ["2026-05"]
 
 
 def test_a_message_shows_our_own_text_and_no_customer_data_of_others(tmp_path):
-    def described(kind: str, text: str) -> run_kernels.Failure:
+    def described(kind: str, text: str) -> kernels.Failure:
         error = {"output_type": "error", "ename": kind, "evalue": text, "traceback": []}
         cells = [
             {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "## How much is it?"},
@@ -425,10 +429,10 @@ def test_a_message_shows_our_own_text_and_no_customer_data_of_others(tmp_path):
         ]
         partial = tmp_path / "partial.ipynb"
         partial.write_text(json.dumps({"cells": cells, "metadata": {}}))
-        return run_kernels.describe(ValueError("papermill's own"), partial)
+        return kernels.describe(ValueError("papermill's own"), partial)
 
     own = described("DataError", "orders.csv row 12: 'C-00123' is not a date.")
-    assert own == run_kernels.Failure(
+    assert own == kernels.Failure(
         "How much is it?", "orders.csv row 12: 'C-00123' is not a date.", 1
     )
     assert described("UsageError", "No experiment 'x'.").exit_code == 2
@@ -439,7 +443,7 @@ def test_a_message_shows_our_own_text_and_no_customer_data_of_others(tmp_path):
 
 def test_the_lock_names_its_holder_and_a_dead_holder_does_not_count(house):
     script = (
-        "import sys, time; from pathlib import Path; from helpers.run_locks import one_run\n"
+        "import sys, time; from pathlib import Path; from helpers.runs.locks import one_run\n"
         "with one_run(Path(sys.argv[1]), 'corner', '2026-06'):\n"
         "    print('held', flush=True); time.sleep(60)"
     )
@@ -471,9 +475,10 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from stand_ins import pretend
 from pathlib import Path
-from helpers import run_kernels, run_keys, runs
-run_keys.HELPERS = Path(sys.argv[3])
-run_kernels.execute, run_kernels.load_engine = pretend, lambda: None
+from helpers.runs import kernels, keys
+from helpers.runs import month as runs
+keys.HELPERS = Path(sys.argv[3])
+kernels.execute, kernels.load_engine = pretend, lambda: None
 print("ready", flush=True)
 runs.report("corner", month="2026-06", settings=[f"seed={sys.argv[2]}"])
 """
@@ -556,10 +561,10 @@ def test_a_start_that_fails_is_tried_once_more_and_a_cell_that_fails_is_not(tmp_
         tries.append(source)
         raise RuntimeError("Kernel died before replying to kernel_info")
 
-    monkeypatch.setattr(run_kernels, "_papermill", never_starts)
+    monkeypatch.setattr(kernels, "_papermill", never_starts)
     options = {"shown": {}, "name": "01", "partial": tmp_path / "p.ipynb", "variables": {}}
-    with pytest.raises(run_kernels.NotebookError, match="RuntimeError: Kernel died"):
-        run_kernels.execute(tmp_path / "01.ipynb", {}, **options)
+    with pytest.raises(kernels.NotebookError, match="RuntimeError: Kernel died"):
+        kernels.execute(tmp_path / "01.ipynb", {}, **options)
     assert len(tries) == 2
 
     class PapermillExecutionError(Exception):
@@ -570,9 +575,9 @@ def test_a_start_that_fails_is_tried_once_more_and_a_cell_that_fails_is_not(tmp_
         raise PapermillExecutionError("a cell failed")
 
     tries.clear()
-    monkeypatch.setattr(run_kernels, "_papermill", fails)
-    with pytest.raises(run_kernels.NotebookError):
-        run_kernels.execute(tmp_path / "01.ipynb", {}, **options)
+    monkeypatch.setattr(kernels, "_papermill", fails)
+    with pytest.raises(kernels.NotebookError):
+        kernels.execute(tmp_path / "01.ipynb", {}, **options)
     assert len(tries) == 1
 
 
@@ -580,6 +585,6 @@ def test_given_shop_is_named_only_when_it_is_outside(house):
     job = SimpleNamespace(
         shop=SimpleNamespace(name="corner", folder=house.root / "data" / "corner")
     )
-    assert run_steps.given_shop(job, {"shop": "corner"}) == {}
+    assert steps.given_shop(job, {"shop": "corner"}) == {}
     job.shop.folder = house.root / "elsewhere" / "corner"
-    assert run_steps.given_shop(job, {"shop": "corner"}) == {"shop": str(job.shop.folder)}
+    assert steps.given_shop(job, {"shop": "corner"}) == {"shop": str(job.shop.folder)}

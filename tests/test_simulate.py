@@ -20,10 +20,10 @@ from helpers.simulate import (
     simulate_batches,
     write_shop,
 )
-from helpers.simulate_config import calendar
-from helpers.simulate_faults import KINDS, PAYMENT_KINDS
-from helpers.simulate_report import to_toml
-from helpers.simulate_truth import (
+from helpers.simulate.config import calendar
+from helpers.simulate.faults import KINDS, PAYMENT_KINDS
+from helpers.simulate.report import to_toml
+from helpers.simulate.truth import (
     AGES,
     expected_orders,
     order_margin,

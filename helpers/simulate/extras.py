@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from helpers.simulate_config import ShopConfig, calendar
-from helpers.simulate_orders import Orders, ids
-from helpers.simulate_purchases import People
-from helpers.simulate_tables import by_time, pick
+from helpers.simulate.config import ShopConfig, calendar
+from helpers.simulate.orders import Orders, ids
+from helpers.simulate.purchases import People
+from helpers.simulate.tables import by_time, pick
 
 PLAN_PRICES = {"basic": 4.90, "plus": 8.90}
 PLAN_CHURN = (1.5, 12.0)  # shifted beta-geometric: monthly churn of a contract ~ Beta(a, b)

@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from helpers.errors import DataError, NothingToDrawError, nearest
-from helpers.figure_axes import (
+from helpers.figures.axes import (
     Fmt,
     Ticks,
     at_risk_rows,
@@ -44,7 +44,7 @@ from helpers.figure_axes import (
     value_axis,
     whiskers,
 )
-from helpers.figure_style import (
+from helpers.figures.style import (
     ACCENT,
     BASE,
     CATEGORICAL,

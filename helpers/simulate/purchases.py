@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from helpers.simulate_config import Experiment, ShopConfig, calendar
+from helpers.simulate.config import Experiment, ShopConfig, calendar
 
 STREAMS = ("people", "purchases", "orders", "extras")
 HARD_LIMIT = 10_000_000  # rounds; only a parameter fault (an infinite rate) would reach it

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from helpers.simulate_config import Experiment, ShopConfig
-from helpers.simulate_extras import PLAN_CHURN
-from helpers.simulate_facts import realized_facts
-from helpers.simulate_purchases import propensity
-from helpers.simulate_truth import AGES, order_margin, replicated_values, value_by_age
+from helpers.simulate.config import Experiment, ShopConfig
+from helpers.simulate.extras import PLAN_CHURN
+from helpers.simulate.facts import realized_facts
+from helpers.simulate.purchases import propensity
+from helpers.simulate.truth import AGES, order_margin, replicated_values, value_by_age
 
 MEASURES = ("orders", "revenue", "margin")
 _NOTES = {

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from helpers.simulate_config import ShopConfig, calendar
-from helpers.simulate_purchases import History, People
-from helpers.simulate_truth import first_orders, order_discounts
+from helpers.simulate.config import ShopConfig, calendar
+from helpers.simulate.purchases import History, People
+from helpers.simulate.truth import first_orders, order_discounts
 
 FLOWS = ("one_page", "three_step", "express")
 PRICE_BANDS = (12, 20, 28, 38, 55, 80)  # list price of a unit, EUR; seven products per category

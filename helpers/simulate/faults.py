@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from helpers.errors import UsageError
-from helpers.simulate_config import ShopConfig
-from helpers.simulate_purchases import generator
+from helpers.simulate.config import ShopConfig
+from helpers.simulate.purchases import generator
 
 KINDS = {
     "duplicate_line": 12,

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import hyp2f1
 
-from helpers.simulate_config import ShopConfig, calendar
-from helpers.simulate_purchases import (
+from helpers.simulate.config import ShopConfig, calendar
+from helpers.simulate.purchases import (
     Assignment,
     History,
     People,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from helpers import publish, run_keys
+from helpers import publish
 from helpers.errors import UsageError
 from helpers.records import (
     earlier_months,
@@ -20,8 +20,9 @@ from helpers.records import (
     shift_month,
     work_folder,
 )
-from helpers.run_locks import one_run, publishing
-from helpers.run_steps import Done, Job, Progress, cached, run_notebooks
+from helpers.runs import keys
+from helpers.runs.locks import one_run, publishing
+from helpers.runs.steps import Done, Job, Progress, cached, run_notebooks
 from helpers.shop import ROOT, load_shop
 
 MOST_MONTHS = 120
@@ -64,8 +65,8 @@ def report(
         raise UsageError("Give either --month or --months, not both.")
     wanted = month_range(months) if months else [month]
     found, notebooks = load_shop(shop), ROOT / "notebooks"
-    declared = run_keys.declared_parameters(notebooks)
-    run_keys.chosen_values(settings, declared, shop=found.name, month="")
+    declared = keys.declared_parameters(notebooks)
+    keys.chosen_values(settings, declared, shop=found.name, month="")
 
     from helpers import cleaning
 
@@ -75,7 +76,7 @@ def report(
             shop=found,
             month=each,
             info=info,
-            values=run_keys.chosen_values(settings, declared, shop=found.name, month=each),
+            values=keys.chosen_values(settings, declared, shop=found.name, month=each),
             notebooks=notebooks,
             reports=reports_folder(),
             work=work_folder(),
@@ -142,21 +143,21 @@ def run_month(job: Job, progress: Progress) -> Outcome:
 
 def _page_key(job: Job, done: Mapping[str, Done]) -> str:
     before = publish.read_manifest(job.target.parent / shift_month(job.month, -1)) or {}
-    keys = {name: each.key for name, each in done.items()}
-    return run_keys.page_key(keys=keys, before=before.get("files", {}).get("summary.json", ""))
+    by_name = {name: each.key for name, each in done.items()}
+    return keys.page_key(keys=by_name, before=before.get("files", {}).get("summary.json", ""))
 
 
 def _publish(job: Job, done: Mapping[str, Done], page_key: str) -> None:
     """Render the month beside everything else, then put it in place in one move."""
-    from helpers import run_pages
+    from helpers.runs import pages
 
-    pages = [run_pages.read_page(name, read_notebook(each.path)) for name, each in done.items()]
+    read = [pages.read_page(name, read_notebook(each.path)) for name, each in done.items()]
     build = job.folder("runs") / "build"
-    summary = run_pages.build_month(
+    summary = pages.build_month(
         build,
         shop=job.shop,
         month=job.month,
-        pages=pages,
+        pages=read,
         about=_about(job, done),
         before=job.target.parent / shift_month(job.month, -1),
     )
@@ -179,7 +180,7 @@ def _manifest(job: Job, done: Mapping[str, Done], summary: Mapping) -> dict:
         "seconds": {name: round(each.seconds, 1) for name, each in done.items()},
         "inputs": job.info.digest,
         "parameters": {name: dict(each.values) for name, each in done.items()},
-        "versions": run_keys.versions(),
+        "versions": keys.versions(),
         "keys": {name: each.key for name, each in done.items()},
         "records": {name: each.record for name, each in done.items()},
         "earlier": dict(job.earlier),
@@ -198,7 +199,7 @@ def _about(job: Job, done: Mapping[str, Done]) -> dict[str, str]:
         for name, value in each.values.items()
         if name not in ("shop", "month")
     }
-    versions = run_keys.versions()
+    versions = keys.versions()
     return {
         "Shop": f"{job.shop.title} ({job.shop.name})",
         "Month": job.month,

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from helpers.simulate_config import ShopConfig, calendar
-from helpers.simulate_orders import Orders, ids
-from helpers.simulate_purchases import History, People
+from helpers.simulate.config import ShopConfig, calendar
+from helpers.simulate.orders import Orders, ids
+from helpers.simulate.purchases import History, People
 
 AGE_BANDS = (("18-24", 0.11), ("25-34", 0.29), ("35-44", 0.26), ("45-54", 0.19), ("55+", 0.15))
 GENDERS = (("f", 0.51), ("m", 0.44), ("", 0.05))

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from helpers.simulate_config import Experiment, ShopConfig
-from helpers.simulate_faults import PAYMENT_KINDS
+from helpers.simulate.config import Experiment, ShopConfig
+from helpers.simulate.faults import PAYMENT_KINDS
 
 SEEN = 2.8  # standard errors: 80% power at 5% two-sided
 

@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from helpers import publish, run_kernels, run_keys
+from helpers import publish
 from helpers.errors import WorkbookError
 from helpers.records import (
     digest,
@@ -19,7 +19,8 @@ from helpers.records import (
     records_in,
     write_record,
 )
-from helpers.run_keys import PLAN, Step
+from helpers.runs import kernels, keys
+from helpers.runs.keys import PLAN, Step
 from helpers.shop import ROOT, Shop
 
 Progress = Callable[[str, str, float], None]  # what happened, to which notebook, after seconds
@@ -88,7 +89,7 @@ def run_notebooks(job: Job, published: dict | None, progress: Progress) -> dict[
                     progress("kept", ready[0].name, 0.0)
                     add(found)
                 else:
-                    run_kernels.load_engine()
+                    kernels.load_engine()
                     records = _hand_over(job, ready[0], done)
                     running[pool.submit(_run, job, ready[0], key, records, progress)] = ready[0]
             elif running:
@@ -103,14 +104,14 @@ def run_notebooks(job: Job, published: dict | None, progress: Progress) -> dict[
     return dict(sorted(done.items()))
 
 
-def _collect(running: dict[Future, Step]) -> tuple[list[Done], list[run_kernels.NotebookError]]:
+def _collect(running: dict[Future, Step]) -> tuple[list[Done], list[kernels.NotebookError]]:
     """Wait for the next notebook to end and take what has ended out of ``running``."""
     finished, failed = [], []
     for future in wait(running, return_when=FIRST_COMPLETED).done:
         del running[future]
         try:
             finished.append(future.result())
-        except run_kernels.NotebookError as error:
+        except kernels.NotebookError as error:
             failed.append(error)
     return finished, failed
 
@@ -122,7 +123,7 @@ def _values(job: Job, step: Step) -> dict[str, object]:
 def _key(job: Job, step: Step, done: Mapping[str, Done]) -> str:
     from helpers.notebook_files import digest_cells
 
-    return run_keys.notebook_key(
+    return keys.notebook_key(
         cells=digest_cells(job.notebooks / f"{step.notebook}.ipynb"),
         values=_values(job, step),
         inputs=job.info.digest,
@@ -170,7 +171,7 @@ def _further_pages(job: Job, result: Done, waiting: list[Step]) -> list[Step]:
                 f"which the notebook does not declare. Accepted: {', '.join(own)}."
             )
         if {**own, **values} != own:
-            page = run_keys.variant(result.step, values)
+            page = keys.variant(result.step, values)
             pages[page.name] = page
     return [pages[name] for name in sorted(pages)]
 
@@ -196,7 +197,7 @@ def _run(job: Job, step: Step, key: str, records: Path, progress: Progress) -> D
     progress("runs", step.name, 0.0)
     values = _values(job, step)
     try:
-        notebook = run_kernels.execute(
+        notebook = kernels.execute(
             job.notebooks / f"{step.notebook}.ipynb",
             {**values, **given_shop(job, values)},
             shown=values,
@@ -208,7 +209,7 @@ def _run(job: Job, step: Step, key: str, records: Path, progress: Progress) -> D
                 "LTV_WORK": str(job.work),
             },
         )
-    except run_kernels.NotebookError:
+    except kernels.NotebookError:
         progress("failed", step.name, time.monotonic() - started)
         raise
     notebook, path = normalize(notebook), cached(job, step, key)
@@ -227,10 +228,10 @@ def given_shop(job: Job, values: Mapping[str, object]) -> dict[str, str]:
     return {"shop": str(job.shop.folder)} if "shop" in values and outside else {}
 
 
-def _failure(job: Job, failed: list[run_kernels.NotebookError]) -> WorkbookError:
+def _failure(job: Job, failed: list[kernels.NotebookError]) -> WorkbookError:
     """Keep what failed aside and say in one line what went wrong and where to look."""
     first = min(failed, key=lambda error: error.name)
-    kept = {error.name: run_kernels.keep_evidence(error, job.folder("failed")) for error in failed}
+    kept = {error.name: kernels.keep_evidence(error, job.folder("failed")) for error in failed}
     place = kept[first.name]
     if place.is_relative_to(ROOT):
         place = place.relative_to(ROOT)

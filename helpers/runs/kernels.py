@@ -89,7 +89,7 @@ def kernel_environment(variables: dict[str, str]) -> dict[str, str]:
     """Give the environment of a kernel: this one, without what would change a notebook's output."""
     personal = ("PYTHONSTARTUP", "PYTHONWARNINGS", "PYTHONINSPECT")
     environment = {key: value for key, value in os.environ.items() if key not in personal}
-    code = Path(__file__).resolve().parent.parent
+    code = Path(__file__).resolve().parents[2]
     paths = [str(code), *filter(None, [environment.get("PYTHONPATH")])]
     return environment | {
         "PYTHONPATH": os.pathsep.join(paths),

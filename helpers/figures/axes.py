@@ -15,7 +15,7 @@ from matplotlib.ticker import Formatter as TickFormatter
 from matplotlib.ticker import MaxNLocator
 
 from helpers.errors import DataError, NothingToDrawError
-from helpers.figure_style import DPI, FAINT, HEIGHT, INK, MUTED, WIDTH, printable
+from helpers.figures.style import DPI, FAINT, HEIGHT, INK, MUTED, WIDTH, printable
 from helpers.written import MISSING, MONTHS, alike, count, is_missing, takes_digits
 
 Fmt = Callable[..., str]

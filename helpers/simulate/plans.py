@@ -5,8 +5,8 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-from helpers.simulate_config import ShopConfig, calendar
-from helpers.simulate_purchases import generator
+from helpers.simulate.config import ShopConfig, calendar
+from helpers.simulate.purchases import generator
 
 
 def _expected_arrivals(config: ShopConfig) -> np.ndarray:

@@ -21,28 +21,28 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.simulate_config import ShopConfig
-from helpers.simulate_extras import (
+from helpers.simulate.config import ShopConfig
+from helpers.simulate.extras import (
     activations_frame,
     carts_frame,
     leads_frame,
     subscriptions_frame,
     surveys_frame,
 )
-from helpers.simulate_faults import plant_faults, text_frame
-from helpers.simulate_orders import draw_lines, draw_orders, draw_refunds, orders_frame
-from helpers.simulate_orders import payments_frame as payments
-from helpers.simulate_plans import (
+from helpers.simulate.faults import plant_faults, text_frame
+from helpers.simulate.orders import draw_lines, draw_orders, draw_refunds, orders_frame
+from helpers.simulate.orders import payments_frame as payments
+from helpers.simulate.plans import (
     budget_frame,
     experiments_frame,
     fx_rates_frame,
     marketing_spend_frame,
     promotions_frame,
 )
-from helpers.simulate_purchases import block_sizes, draw_people, generator, purchases
-from helpers.simulate_report import describe, to_toml
-from helpers.simulate_sample import SAMPLE, SAMPLE_SEED
-from helpers.simulate_tables import (
+from helpers.simulate.purchases import block_sizes, draw_people, generator, purchases
+from helpers.simulate.report import describe, to_toml
+from helpers.simulate.sample import SAMPLE, SAMPLE_SEED
+from helpers.simulate.tables import (
     assignments_frame,
     awake,
     consents_frame,
@@ -50,7 +50,7 @@ from helpers.simulate_tables import (
     service_costs_frame,
     touchpoints_frame,
 )
-from helpers.simulate_truth import experiment_sums, next_year_sums
+from helpers.simulate.truth import experiment_sums, next_year_sums
 
 __all__ = [
     "SAMPLE",

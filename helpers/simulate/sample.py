@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from helpers.simulate_config import (
+from helpers.simulate.config import (
     Arm,
     Category,
     Channel,

@@ -15,19 +15,11 @@ from pathlib import Path
 from helpers.errors import UsageError, nearest
 from helpers.records import VARIANT, digest
 
-HELPERS = Path(__file__).resolve().parent
+HELPERS = Path(__file__).resolve().parent.parent
 # These decide how notebooks are run, rendered and published, not what a notebook computes.
-_RUNNERS = (
-    "__main__.py",
-    "notebook_files.py",
-    "pages.py",
-    "publish.py",
-    "run_keys.py",
-    "run_kernels.py",
-    "run_pages.py",
-    "runs.py",
-    "workbench.py",
-)
+_RUNNERS = ("__main__.py", "notebook_files.py", "pages.py", "publish.py", "workbench.py", "runs")
+# Makes the sample shop's files, which count as inputs.
+_APART = ("simulate",)
 _PACKAGES = (
     "duckdb",
     "ibis-framework",
@@ -164,14 +156,20 @@ def page_key(*, keys: Mapping[str, str], before: str) -> str:
 
 def result_code_digest() -> str:
     """Give the digest of the helpers and presets that a notebook's result may depend on."""
-    modules = [path for path in HELPERS.glob("*.py") if path.name not in _RUNNERS]
+    modules = [path for path in HELPERS.rglob("*.py") if _part(path) not in (*_RUNNERS, *_APART)]
     return _files_digest([*modules, *(HELPERS / "presets").glob("*.toml")])
 
 
 def page_code_digest() -> str:
     """Give the digest of the runner's modules and the templates, which decide how pages look."""
+    modules = [path for path in HELPERS.rglob("*.py") if _part(path) in _RUNNERS]
     templates = [path for path in (HELPERS / "templates").rglob("*") if path.is_file()]
-    return _files_digest([*(HELPERS / name for name in _RUNNERS), *templates])
+    return _files_digest([*modules, *templates])
+
+
+def _part(path: Path) -> str:
+    """Name the module or package of helpers that a file belongs to."""
+    return path.relative_to(HELPERS).parts[0]
 
 
 def versions() -> dict[str, str]:

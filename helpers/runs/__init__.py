@@ -1,0 +1,1 @@
+"""The monthly run: its order, the key of each notebook, kernels, locks, and what is published."""
