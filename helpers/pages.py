@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.show import HEADLINE, TABLE, by_unit, figure_texts, inline, is_missing, slug
-from helpers.written import month_name, percent
+from helpers.written import month_name, step
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 HIDDEN = {"parameters", "injected-parameters", "setup", "record"}
@@ -314,24 +314,13 @@ def _change_row(change: Mapping, currency: str, links: Mapping[str, str]) -> dic
     fmt = by_unit(change["unit"], change.get("currency", currency))
     now, before = change.get("value"), change["before"]
     texts = figure_texts({**change, "low": None, "high": None}, change.get("currency", currency))
-    step = "" if is_missing(now) else _step(now - before, before, change["unit"])
     return {
         "label": texts["label"],
         "now": texts["value"],
         "before": fmt(before),
-        "step": step,
+        "step": step(now, before, change["unit"]),
         "href": links.get(change.get("notebook"), ""),
     }
-
-
-def _step(step: float, before: float, unit: str) -> str:
-    """Say by how much a figure changed: points for shares, percent of the earlier value else."""
-    sign = "+" if step > 0 else ""
-    if step == 0:
-        return "unchanged"
-    if unit == "percent":
-        return f"{sign}{percent(step, 1).rstrip('%')} points"
-    return f"{sign}{percent(step / abs(before), 1)}" if before else "from zero"
 
 
 def _month_notes(month: Mapping) -> list[str]:

@@ -6,6 +6,7 @@ import pandas as pd
 from helpers import metrics, records
 from helpers.show import Headline, by_unit, count, percent
 from helpers.study import Study
+from helpers.written import step
 
 _COLUMN = {
     "margin_per_day": "margin",
@@ -98,27 +99,33 @@ def _figures(found: dict[str, dict]) -> pd.DataFrame:
     return table.assign(**numbers)
 
 
+# The rows that the scorecard shows; the others follow them in the table's file.
+_FIRST = (
+    "rows_set_aside", "aov", "repeat_90d", "margin_rate", "new_customers", "retention_m1",
+    "retention_m12", "clv_total", "expected_orders", "holdout_bias", "arms_shipped",
+)  # fmt: skip
+
+
 def written(table: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Write the figures out in their units: chapter, figure, this month, month before, change."""
+    """Write the figures out in their units: chapter, figure, this month, month before, change.
+
+    The twelve figures that say most come first, in the order of the notebooks.
+    """
+    first = table["name"].isin(_FIRST) | table["name"].str.startswith("ltv_")
     rows = []
-    for row in table.itertuples():
+    for row in pd.concat([table[first], table[~first]]).itertuples():
         text = by_unit(row.unit, study.currency)
         before = "" if pd.isna(row.before) else text(row.before)
-        change = "" if pd.isna(row.change) else _change(row)
+        change = step(row.value, row.before, row.unit)
         rows.append((row.chapter, row.label, text(row.value), before, change))
     return pd.DataFrame(rows, columns=["chapter", "figure", "this month", "month before", "change"])
-
-
-def _change(row) -> str:
-    if row.unit == "percent":
-        return f"{row.change * 100:+.1f} points"
-    return "" if pd.isna(row.relative) else f"{row.relative:+.1%}"
 
 
 def moved(table: pd.DataFrame) -> pd.DataFrame:
     """Give the relative change of the figures that can be compared, largest first."""
     known = table.dropna(subset="relative")
-    known = known[known["unit"] != "percent"]
+    about_customers = known["chapter"].isin(["Value so far", "Cohorts", "Forecast"])
+    known = known[about_customers & (known["unit"] != "percent")]
     known = known.assign(size=known["relative"].abs())
     rows = known.sort_values(["size", "label"], ascending=[False, True])
     return rows[["label", "relative"]].head(8).reset_index(drop=True)
@@ -167,7 +174,7 @@ def month_headlines(change: pd.DataFrame, study: Study, names) -> list[Headline]
     for name in names:
         row = change.loc[name]
         text = by_unit(row["unit"], study.currency)
-        note = "" if pd.isna(row["previous"]) else f"month before {text(row['previous'])}"
+        note = "" if pd.isna(row["previous"]) else f"{text(row['previous'])} the month before"
         found.append(Headline(f"month_{name}", row["label"], row["value"], row["unit"], note=note))
     return found
 
@@ -177,10 +184,9 @@ def month_table(change: pd.DataFrame, study: Study) -> pd.DataFrame:
     rows = []
     for row in change.itertuples():
         text = by_unit(row.unit, study.currency)
-        moved = f"{row.change * 100:+.1f} points" if row.unit == "percent" else None
-        moved = moved or ("" if pd.isna(row.relative) else f"{row.relative:+.1%}")
         before = "" if pd.isna(row.previous) else text(row.previous)
-        rows.append((row.label, text(row.value), before, "" if not before else moved))
+        moved_by = step(row.value, row.previous, row.unit)
+        rows.append((row.label, text(row.value), before, moved_by))
     return pd.DataFrame(rows, columns=["measure", "this month", "month before", "change"])
 
 

@@ -41,7 +41,7 @@ HEADLINE = "application/vnd.ltv.headline+json"
 RECORD = "application/vnd.ltv.record+json"
 
 TITLE_LENGTH = 90
-ROWS_SHOWN, COLUMNS_SHOWN, ROWS_KEPT, TEXT_SHOWN = 12, 8, 5000, 60
+ROWS_SHOWN, COLUMNS_SHOWN, ROWS_KEPT, TEXT_SHOWN = 12, 8, 5000, 90
 # A table of results never needs these: with them, a row is a person.
 PERSONAL = frozenset(
     """

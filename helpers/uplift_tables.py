@@ -63,9 +63,15 @@ def more_pages(study: Study, result: pd.DataFrame, shown: str) -> list[dict[str,
 
 def sizes(result: pd.DataFrame) -> pd.DataFrame:
     """Give per experiment and treated arm: customers, balance before, and whether to trust it."""
-    columns = ["experiment", "arm", "treated", "control", "sample_ratio_p", "balance", "decision"]
-    table = result.rename(columns={"experiment_id": "experiment", "n": "treated"})
-    return table.rename(columns={"control_n": "control"})[columns]
+    columns = ["experiment", "arm", "treated", "control", "sample_ratio_p", "balance", "verdict"]
+    names = {"experiment_id": "experiment", "n": "treated", "control_n": "control"}
+    return result.rename(columns=names).assign(verdict=verdicts(result))[columns]
+
+
+def verdicts(result: pd.DataFrame) -> pd.Series:
+    """Give each decision in a word or two: ship, stop, unseen, withheld."""
+    short = result["decision"].where(~result["decision"].str.startswith("withheld"), "withheld")
+    return short.replace(uplift.UNSEEN, "unseen")
 
 
 def effects(result: pd.DataFrame) -> pd.DataFrame:
@@ -135,9 +141,8 @@ def counts_sentence(result: pd.DataFrame) -> str:
     if result.empty:
         return NEEDED
     experiments = result["experiment_id"].nunique()
-    word = result["decision"].where(~result["decision"].str.startswith("withheld"), "withheld")
-    word = word.replace(uplift.UNSEEN, "could not be seen")
-    tally = ", ".join(f"{name} {count(n)}" for name, n in word.value_counts().sort_index().items())
+    found = verdicts(result).value_counts().sort_index()
+    tally = ", ".join(f"{count(n)} {name}" for name, n in found.items())
     return f"{count(experiments)} experiments with {count(len(result))} treated arms: {tally}."
 
 

@@ -162,6 +162,28 @@ def by_unit(unit: str, currency: str = "") -> Formatter:
     return table[unit]
 
 
+def step(now: float, before: float, unit: str) -> str:
+    """Say by how much a figure changed: points for shares, percent of the earlier value else.
+
+    >>> step(110, 100, "money"), step(0.31, 0.3, "percent"), step(5, 5, "count")
+    ('+10.0%', '+1.0 points', 'unchanged')
+    """
+    if is_missing(now) or is_missing(before):
+        return ""
+    change = now - before
+    if unit == "percent":
+        text = f"{percent(change, 1).rstrip('%')} points"
+    elif change == 0:
+        text = "0.0"
+    elif before == 0:
+        return "from zero"
+    else:
+        text = percent(change / abs(before), 1)
+    if text.strip("-").startswith("0.0"):
+        return "unchanged"
+    return text if text.startswith("-") else f"+{text}"
+
+
 def takes_digits(fmt: Formatter) -> bool:
     """Say whether a formatter can be told how many decimals to write."""
     try:

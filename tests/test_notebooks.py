@@ -141,3 +141,23 @@ class TestNotebook:
 
     def test_size(self, path):
         assert path.stat().st_size < 600_000
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda p: p.stem)
+def test_running_all_cells_twice_gives_the_same(path):
+    """As in JupyterLab, without a restart: the second pass shows what the first one showed."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    once = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    notebook.cells = [
+        *once,
+        *(nbformat.from_dict({**cell, "id": f"{cell.id}-again"}) for cell in once),
+    ]
+    client = NotebookClient(notebook, timeout=300, kernel_name="python3", record_timing=False,
+                            resources={"metadata": {"path": str(path.parent)}})  # fmt: skip
+    client.execute()
+    shown = [[(out.data, out.metadata) for out in cell.outputs] for cell in notebook.cells]
+    assert shown[: len(once)] == shown[len(once) :]
+    assert any(shown)

@@ -13,7 +13,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
@@ -369,46 +369,42 @@ def _heat_cells(
     texts: list[list[str]],
     size: float,
 ) -> None:
-    for (i, j), amount in np.ndenumerate(amounts):
-        kind, corner = state[i, j], (j - 0.5, i - 0.5)
-        known = not np.isnan(amount)
-        fill, ink = "white", MUTED
-        if known:
-            shade = np.array(SEQUENTIAL(norm(amount))[:3])
-            fill = tuple(0.86 + 0.14 * shade) if kind in PALE_STATES else tuple(shade)
-            bright = float(np.dot(shade, (0.299, 0.587, 0.114)))
-            light = bright >= 0.56 or kind in PALE_STATES
-            ink = "#6b757e" if kind == "small" else INK if light else "white"
-        if known or kind in ("suppressed", "left_truncated"):
-            cell = Rectangle(corner, 1, 1, facecolor=fill, edgecolor="white", linewidth=1)
-            ax.add_patch(cell)
+    # Here, because only a page with a heat map should pay for the import.
+    import seaborn as sns
+
+    words = np.char.add(np.array(texts, dtype=str), np.where(state == "left_truncated", "†", ""))
+    pale = np.isin(state, PALE_STATES)
+    sure, weak = np.where(pale, np.nan, amounts), np.where(pale, amounts, np.nan)
+    shared = {"norm": norm, "cbar": False, "linewidths": 1, "linecolor": "white", "ax": ax}
+    shared |= {"annot": words, "fmt": "", "annot_kws": {"size": size or 7}, "square": False}
+    light = SEQUENTIAL(np.linspace(0, 1, 256)) * [0.14, 0.14, 0.14, 1] + [0.86, 0.86, 0.86, 0]
+    for part, colors in ((sure, SEQUENTIAL), (weak, ListedColormap(light))):
+        if np.isfinite(part).any():
+            sns.heatmap(part, cmap=colors, **shared)
+    for (i, j), kind in np.ndenumerate(state):
         if kind == "suppressed":
-            cell.set_facecolor("#eef0f2")
-            ax.plot([j - 0.32, j + 0.32], [i + 0.3, i - 0.3], color=MUTED, linewidth=0.8)
-        if kind == "left_truncated" and not known:
+            ax.add_patch(Rectangle((j, i), 1, 1, facecolor="#eef0f2", edgecolor="white"))
+            ax.plot([j + 0.18, j + 0.82], [i + 0.8, i + 0.2], color=MUTED, linewidth=0.8)
+        elif kind == "left_truncated" and np.isnan(amounts[i, j]):
             ax.add_patch(
-                Rectangle(corner, 1, 1, fill=False, edgecolor=FAINT, hatch="....", linewidth=0)
+                Rectangle((j, i), 1, 1, fill=False, edgecolor=FAINT, hatch="....", linewidth=0)
             )
-        words = texts[i][j] + ("†" if kind == "left_truncated" else "")
-        if words:
-            ax.text(
-                j, i, words, ha="center", va="center", size=size or 7, color=ink,
-                style="italic" if kind == "small" else "normal",
-            )  # fmt: skip
+            ax.text(j + 0.5, i + 0.5, "†", ha="center", va="center", size=size or 7, color=MUTED)
 
 
 def _triangle_axes(
     ax: Axes, values: pd.DataFrame, sizes: pd.Series | None, row_label: str, column_label: str
 ) -> None:
     rows, columns = values.shape
-    ax.set_xlim(-0.5, columns - 0.5)
-    ax.set_ylim(rows - 0.5, -0.5)
+    # As seaborn lays a heat map out: cell (i, j) covers one unit to the right of and below (j, i).
+    ax.set_xlim(0, columns)
+    ax.set_ylim(rows, 0)
     for side in ("left", "bottom"):
         ax.spines[side].set_visible(False)
     names = category_labels(values.columns)
     most = 20 if max(map(len, names)) <= 3 else 13
     chosen = every(columns, most)
-    ax.set_xticks(chosen, [names[j] for j in chosen])
+    ax.set_xticks([j + 0.5 for j in chosen], [names[j] for j in chosen], rotation=0)
     ax.xaxis.set_ticks_position("top")
     ax.xaxis.set_label_position("top")
     ax.tick_params(length=0, pad=3)
@@ -418,7 +414,9 @@ def _triangle_axes(
         known = sizes.reindex(values.index)
         counts = ["" if is_missing(n) else count(n) for n in known]
     wide = 6 + 5.2 * max(len(c) for c in [*counts, "customers" if sizes is not None else ""])
-    ax.set_yticks(range(rows), category_labels(values.index))
+    ax.set_ylabel("")
+    middles = [i + 0.5 for i in range(rows)]
+    ax.set_yticks(middles, category_labels(values.index), rotation=0)
     ax.tick_params(axis="y", pad=wide if sizes is not None else 4)
     small = 8 if rows <= 24 else 6.5
     ax.tick_params(axis="y", labelsize=small)
@@ -431,6 +429,6 @@ def _triangle_axes(
         )  # fmt: skip
     for i, text in enumerate(counts):
         ax.annotate(
-            text, (0, i), (-5, 0), xycoords=side, textcoords="offset points", ha="right",
+            text, (0, i + 0.5), (-5, 0), xycoords=side, textcoords="offset points", ha="right",
             va="center", size=small, color=MUTED,
         )  # fmt: skip

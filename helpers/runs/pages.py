@@ -79,7 +79,10 @@ def build_month(
     index = render_month_index(
         shop_title=shop.title,
         month=month,
-        pages=[{"href": f"{page.name}.html", "title": page.title} for page in pages],
+        # The last notebook sums up the others, so it opens the month.
+        pages=[
+            {"href": f"{page.name}.html", "title": page.title} for page in [pages[-1], *pages[:-1]]
+        ],
         changes=summary["figures"],
         alerts=summary["alerts"],
         about=about,
