@@ -1,6 +1,8 @@
 """What a user has published or cached on this machine must not change what a test sees."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -8,5 +10,6 @@ from helpers.workbench import committed_reports
 
 # Set before any kernel starts, and inherited by it.
 _SCRATCH = Path(tempfile.mkdtemp(prefix="ltv-tests-"))
+atexit.register(shutil.rmtree, _SCRATCH, ignore_errors=True)
 os.environ["LTV_REPORTS"] = str(committed_reports(_SCRATCH / "reports"))
 os.environ["LTV_WORK"] = str(_SCRATCH / "work")

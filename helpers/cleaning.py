@@ -27,6 +27,8 @@ from helpers.tables import TABLES
 # What a change of code or engine can change about clean tables; it joins the digest of the inputs.
 _CODE = ("cleaning.py", "conversions.py", "sources.py", "tables.py")
 _ENGINES = ("ibis-framework", "duckdb")
+# With fewer usable order rows than this share, a wrong setting is likelier than bad rows.
+MOST_ASIDE = 0.5
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,11 @@ class CleanInfo:
     tables: dict
 
     @property
+    def months_without_orders(self) -> list[str]:
+        """Months between the first and the last order that have none, as 2026-06."""
+        return self.tables["orders"].get("months_without_orders", [])
+
+    @property
     def first_month(self) -> str:
         """The month of the first order, as 2026-06."""
         return f"{self.first_day:%Y-%m}"
@@ -150,13 +157,22 @@ def prepare(shop: Shop) -> CleanInfo:
     fewer customers than may be shown.
     """
     digest = _digest(shop)
+    expected = os.environ.get("LTV_INPUTS")
+    if expected and expected != digest:
+        raise DataError(f"{shop.name}: its files changed while the run was going on; run again.")
     target = shop.folder / "clean" / digest[:16]
     if not (target / "info.json").is_file():
         target.parent.mkdir(exist_ok=True)
         with FileLock(target.parent / ".lock"):
             if not (target / "info.json").is_file():
                 _clean(shop, digest, target)
+    os.utime(target)
     info = _read_info(target)
+    if not info.tables["orders"]["orders"]:
+        raise DataError(
+            f"{shop.name}: every order row is a refund; there are no sales to report on. Check "
+            "the sign of revenue, or the column is_refund, in the export."
+        )
     customers, least = info.tables["orders"]["customers"], shop.privacy.min_cell
     if customers < least:
         raise DataError(
@@ -185,6 +201,11 @@ def check_month(shop: Shop, info: CleanInfo, month: str = "") -> str:
         raise DataError(
             f"{shop.name}: {month} is not complete: orders are complete through "
             f"{info.complete_through}. The last complete month is {last}."
+        )
+    if month in info.months_without_orders:
+        raise DataError(
+            f"{shop.name}: {month} has no orders, although months before and after it have. "
+            "Check the export; any other complete month can be reported."
         )
     if month < info.first_month:
         raise DataError(
@@ -241,6 +262,9 @@ def _clean(shop: Shop, digest: str, target: Path) -> None:
         raise
     finally:
         con.disconnect()
+    if _digest(shop) != digest:
+        shutil.rmtree(stage, ignore_errors=True)
+        raise DataError(f"{shop.name}: its files changed while they were read; run again.")
     orders = tables["orders"]
     info = {
         "digest": digest,
@@ -253,9 +277,17 @@ def _clean(shop: Shop, digest: str, target: Path) -> None:
     (stage / "info.json").write_text(text, encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)
     stage.rename(target)
-    kept = sorted(target.parent.glob("[0-9a-f]*"), key=lambda path: path.stat().st_mtime)
-    for old in kept[:-2]:
-        shutil.rmtree(old, ignore_errors=True)
+    _prune(target.parent)
+
+
+def _prune(clean: Path) -> None:
+    """Delete what was made of older inputs, but not what a study of today may still read."""
+    found = sorted(clean.glob("[0-9a-f]*"), key=lambda path: path.stat().st_mtime)
+    newest = found[-1].stat().st_mtime if found else 0
+    for old in found[:-2]:
+        if newest - old.stat().st_mtime > 24 * 3600:
+            shutil.rmtree(old, ignore_errors=True)
+            shutil.rmtree(clean.parent / "summaries" / old.name, ignore_errors=True)
 
 
 def _clean_table(con, shop: Shop, name: str, stage: Path) -> dict:
@@ -269,8 +301,8 @@ def _clean_table(con, shop: Shop, name: str, stage: Path) -> dict:
     first, last = _years(written, name)
     placed = sources.placed(written, source, shop, first=first, last=last)
     rows = con.create_table(f"{name}_checked", checked(placed, name, shop), temp=True)
-    if name == "orders" and not int(rows.reason.isnull().sum().execute() or 0):
-        raise DataError(_nothing_usable(shop, rows))
+    if name == "orders":
+        _check_usable(rows, shop)
     counts = _counts(rows, name) | {
         "files": [path.name for path in shop.files(name)],
         "columns": sources.mapped_columns(raw, source),
@@ -342,6 +374,8 @@ def _order_facts(clean) -> dict:
     unlinked = refunds.anti_join(
         sales, [refunds.refund_of == sales.order_id, refunds.customer_id == sales.customer_id]
     )
+    sold = clean.filter(~clean.is_refund)
+    with_orders = sold.select(month=sold.order_date.strftime("%Y-%m")).distinct().execute()
     facts = clean.aggregate(
         first_day=clean.order_date.min(),
         last_day=clean.order_date.max(),
@@ -352,7 +386,10 @@ def _order_facts(clean) -> dict:
         undated=(clean.is_refund & clean.refunded_date.isnull()).sum(),
         refunds=clean.is_refund.sum(),
     ).execute().iloc[0]  # fmt: skip
+    months = sorted(with_orders["month"])
+    empty = _between(months[0], months[-1]) - set(months) if months else set()
     return {
+        "months_without_orders": sorted(empty),
         "first_day": str(facts.first_day)[:10],
         "last_day": str(facts.last_day)[:10],
         "customers": int(facts.customers),
@@ -367,13 +404,30 @@ def _order_facts(clean) -> dict:
     }
 
 
-def _nothing_usable(shop: Shop, rows) -> str:
-    found = rows.reason.value_counts(name="n").order_by("reason").execute()
+def _between(first: str, last: str) -> set[str]:
+    """All months from one to another, as 2026-06."""
+    low, high = (int(month[:4]) * 12 + int(month[5:]) - 1 for month in (first, last))
+    return {f"{n // 12:04d}-{n % 12 + 1:02d}" for n in range(low, high + 1)}
+
+
+def _check_usable(rows, shop: Shop) -> None:
+    """Raise DataError if so few order rows can be used that the settings must be wrong."""
+    kept, every = (int(n) for n in rows.aggregate(
+        kept=rows.count(where=rows.reason.isnull()), every=rows.count()
+    ).execute().iloc[0])  # fmt: skip
+    if not kept or kept < MOST_ASIDE * every:
+        raise DataError(_nothing_usable(shop, rows, kept))
+
+
+def _nothing_usable(shop: Shop, rows, kept: int) -> str:
+    found = rows.filter(rows.reason.notnull()).reason.value_counts(name="n")
+    found = found.order_by("reason").execute()
     reasons = ", ".join(f"{row.reason}: {row.n}" for row in found.itertuples())
     files = ", ".join(path.name for path in shop.files("orders"))
     if not reasons:
         return f"{shop.name}: {files} has a header and no rows; there are no orders to report on."
     return (
-        f"{shop.name}: no row of {files} can be used ({reasons}). Check the columns and "
-        "date_format under [tables.orders] in shop.toml."
+        f"{shop.name}: {f'only {kept} rows' if kept else 'no row'} of {files} can be used "
+        f"({reasons}). Check the columns, date_format and decimal under [tables.orders] in "
+        "shop.toml."
     )

@@ -22,14 +22,23 @@ def frame_of(study: Study) -> dict:
     }
 
 
-def tie_out(cohort_ages: pd.DataFrame, periods: pd.DataFrame) -> pd.DataFrame:
-    """Hold the cohorts against the months of the shop: customers and revenue."""
+def tie_out(
+    cohort_ages: pd.DataFrame, periods: pd.DataFrame, outside: pd.DataFrame
+) -> pd.DataFrame:
+    """Hold the cohorts against the months of the shop: customers, and revenue net of ``outside``.
+
+    ``outside`` are refunds of orders placed before the files begin, which no cohort holds.
+    """
     ages = cohort_ages[(cohort_ages["age_unit"] == "month") & (cohort_ages["dimension"] == "all")]
     months = periods[(periods["grain"] == "month") & (periods["dimension"] == "all")]
     sizes = ages.groupby("cohort")["customers"].max()
     rows = [
         ("Cohorts", int(sizes.sum()), ages["revenue"].sum()),
-        ("Months", int(months["new_customers"].sum()), months["revenue"].sum()),
+        (
+            "Months, without refunds of orders before the files",
+            int(months["new_customers"].sum()),
+            months["revenue"].sum() - outside["revenue"].sum(),
+        ),
     ]
     table = pd.DataFrame(rows, columns=["counted by", "customers", "revenue"])
     gap = table[["customers", "revenue"]].iloc[0] - table[["customers", "revenue"]].iloc[1]

@@ -14,7 +14,7 @@ from ibis.expr import types as ir
 
 # Minor units per major unit for currencies that do not have two decimals (ISO 4217).
 _DECIMALS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "BHD": 3, "KWD": 3, "TND": 3}
-_NUMBER = r"^[+-]?[0-9]{1,13}(\.[0-9]*)?$"
+_NUMBER = r"^[+-]?([0-9]{1,13}\.?[0-9]*|\.[0-9]+)$"
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 _PARTS = {
     "%Y": "([0-9]{4})",
@@ -23,7 +23,7 @@ _PARTS = {
     "%H": "([0-9]{1,2})",
     "%M": "([0-9]{2})",
     "%S": r"([0-9]{2})(?:\.[0-9]+)?",
-    "%z": "(Z|UTC|[+-][0-9]{2}:?[0-9]{2})",
+    "%z": "(Z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?)",
 }
 _ISO = (
     rf"^{_PARTS['%Y']}-{_PARTS['%m']}-{_PARTS['%d']}"
@@ -193,8 +193,8 @@ def _date_pattern(date_format: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _offset_minutes(text: ir.StringColumn) -> ir.IntegerColumn:
-    """Minutes of ``+02:00``, ``-0530`` or ``Z``; missing where no offset is written."""
-    digits = text.replace(":", "")
+    """Minutes of ``+02:00``, ``-0530``, ``+02`` or ``Z``; missing where no offset is written."""
+    digits = text.replace(":", "").rpad(5, "0")
     numeric = digits.re_search("^[+-]")
     clock = ibis.ifelse(numeric, digits, ibis.literal("+0000"))
     minutes = clock.substr(1, 2).cast("int64") * 60 + clock.substr(3, 2).cast("int64")

@@ -4,12 +4,14 @@ One function per picture of the notebooks: frame in, `Finding` out. A finding wi
 sentence that says why there is no picture.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
 
 from helpers.show import count, label, percent
+from helpers.uplift import newcombe
 
 Money = Callable[..., str]
 
@@ -68,18 +70,25 @@ def kept(steps: pd.DataFrame, money: Money) -> Finding:
 
 
 def quiet(days: pd.DataFrame) -> Finding:
-    """Orders by day over the last three months, and the days without any."""
-    empty, busiest = int((days["orders"] == 0).sum()), days.loc[days["orders"].idxmax()]
-    if empty:
-        word = "day" if empty == 1 else "days"
+    """Orders by day over the last three months, and days without any beyond what chance gives.
+
+    Chance: with a mean of m orders a day, exp(-m) of the days have none (Poisson).
+    """
+    mean, empty = days["orders"].mean(), int((days["orders"] == 0).sum())
+    busiest = days.loc[days["orders"].idxmax()]
+    expected = len(days) * math.exp(-mean)
+    if empty > expected + 3 * math.sqrt(expected) + 1:
         title = f"{count(empty)} of the last {len(days)} days had no order: check the export"
+    elif empty:
+        title = f"{count(empty)} of the last {len(days)} days had no order, as chance would give"
     else:
-        word, title = "days", f"Every one of the last {len(days)} days has orders"
+        title = f"Every one of the last {len(days)} days has orders"
     return Finding(
         title,
-        f"Line of orders by day over {len(days)} days: mean {days['orders'].mean():.1f}, most "
-        f"{count(busiest['orders'])} on {busiest['start']:%d %B %Y}, {empty} {word} without.",
-        f"On average {days['orders'].mean():.1f} orders came in a day; {empty} {word} had none.",
+        f"Line of orders by day over {len(days)} days: mean {mean:.1f}, most "
+        f"{count(busiest['orders'])} on {busiest['start']:%d %B %Y}, {empty} without.",
+        f"On average {mean:.1f} orders came in a day; {empty} of {len(days)} days had none, and "
+        f"chance would leave about {expected:.1f} empty.",
     )
 
 
@@ -145,9 +154,9 @@ def value_by_age(ltv: pd.DataFrame, basis: str, money: Money) -> Finding:
         f"{money(last['per_customer'])} at {int(last['horizon'])}.",
         f"Customers who reached {int(last['horizon'])} days had brought "
         f"{money(last['per_customer'])} each (95% interval {money(last['low'])} to "
-        f"{money(last['high'])}, {count(last['customers'])} customers); "
-        f"{percent(first['per_customer'] / last['per_customer'])} of it came within "
-        f"{int(first['horizon'])} days.",
+        f"{money(last['high'])}, {count(last['customers'])} customers of "
+        f"{int(last['cohorts'])} cohorts). Other ages rest on other cohorts, so a step between "
+        "two of them is not only growth.",
     )
 
 
@@ -155,13 +164,16 @@ def value_by_segment(rows: pd.DataFrame, basis: str, money: Money) -> Finding:
     """Value per customer at one age, by segment with intervals."""
     known = rows.dropna(subset="per_customer").sort_values("per_customer")
     if len(known) < 2:
-        return nothing("Fewer than two channels have customers old enough to be compared.")
+        return nothing(
+            "Fewer than two channels have customers old enough to be compared. A column channel "
+            "of orders, or acquisition_channel of customers, names them."
+        )
     low, high = known.iloc[0], known.iloc[-1]
     apart = high["low"] > low["high"]
     title = (
         f"{high['value']} brings customers worth more than {low['value']}"
         if apart
-        else "No channel's customers can be told from another's by their value"
+        else "No difference in value between channels shows beyond their intervals"
     )
     return Finding(
         title[:90],
@@ -171,7 +183,8 @@ def value_by_segment(rows: pd.DataFrame, basis: str, money: Money) -> Finding:
         f"{label(high['value'])} customers brought {money(high['per_customer'])} each "
         f"({money(high['low'])} to {money(high['high'])}), {label(low['value'])} customers "
         f"{money(low['per_customer'])} ({money(low['low'])} to {money(low['high'])}). This "
-        "compares customers, not what the channel did to them.",
+        "compares customers, not what the channel did to them, and the best and the worst of many "
+        "differ by chance, too.",
     )
 
 
@@ -232,7 +245,7 @@ def cohort_money(triangle, basis: str, money: Money) -> Finding:
     pooled = triangle.pooled[triangle.pooled["customers"] > 0].dropna(subset="value")
     if pooled.empty:
         return nothing("No cohort has lived through a whole step of age: come back later.")
-    far, first = pooled.iloc[-1], pooled.iloc[0]
+    first, far = pooled.iloc[0], pooled[pooled.index <= 11].iloc[-1]
     days = 30 * (far.name + 1)
     return Finding(
         f"Cohorts have brought {money(far['value'])} of {basis} per customer by day {days}",
@@ -240,33 +253,30 @@ def cohort_money(triangle, basis: str, money: Money) -> Finding:
         f"{money(first['value'])} after 30 days, {money(far['value'])} after {days}.",
         f"Pooled, a customer brought {money(first['value'])} in the first 30 days and "
         f"{money(far['value'])} by day {days} (95% interval {money(far['low'])} to "
-        f"{money(far['high'])}, {count(far['customers'])} customers).",
+        f"{money(far['high'])}, {count(far['customers'])} customers in {int(far['cohorts'])} "
+        "cohorts). Later ages rest on fewer cohorts, so the pooled row may even fall.",
     )
 
 
 def one_age(cohorts: pd.DataFrame, age: int) -> Finding:
-    """One age over time: is month 1 getting better?"""
+    """One age over time: is month 1 getting better? Earlier half of the cohorts against later."""
     known = cohorts.dropna(subset="value")
     if len(known) < 4:
         return nothing("Fewer than four cohorts have reached that age: too few to see a direction.")
     half = len(known) // 2
-    early, late = known.iloc[:half], known.iloc[-half:]
-    rates = [
-        (part["value"] * part["customers"]).sum() / part["customers"].sum()
-        for part in (early, late)
-    ]
-    overlap = (
-        late["low"].mean() <= early["high"].mean() and early["low"].mean() <= late["high"].mean()
-    )
-    word = (
-        "does not move clearly" if overlap else "has risen" if rates[1] > rates[0] else "has fallen"
-    )
+    counts = []
+    for part in (known.iloc[:half], known.iloc[-half:]):
+        counts += [(part["value"] * part["customers"]).sum(), part["customers"].sum()]
+    change, low, high = newcombe(*counts)
+    rates = [counts[0] / counts[1], counts[2] / counts[3]]
+    word = "has risen" if low > 0 else "has fallen" if high < 0 else "does not move clearly"
     return Finding(
         f"The share who buy in month {age} {word}",
         f"Line with band of retention in month {age} by cohort: earlier half "
         f"{percent(rates[0], 1)}, later half {percent(rates[1], 1)}.",
         f"Of the earlier half of the cohorts {percent(rates[0], 1)} bought in month {age}, of the "
-        f"later half {percent(rates[1], 1)}.",
+        f"later half {percent(rates[1], 1)}: a change of {change * 100:+.1f} points (95% interval "
+        f"{low * 100:+.1f} to {high * 100:+.1f}).",
     )
 
 
@@ -282,8 +292,8 @@ def survival(curve: pd.DataFrame) -> Finding:
         f"Falling curve of the share still waiting for a second purchase: {percent(at['waiting'])} "
         f"at day {int(at['days'])}, {percent(last['waiting'])} at day {int(last['days'])}.",
         f"By day {int(at['days'])} {percent(1 - at['waiting'])} have bought again, by day "
-        f"{int(last['days'])} {percent(1 - last['waiting'])}: of those who ever return, "
-        f"{percent((1 - at['waiting']) / (1 - last['waiting']))} do so in the first stretch.",
+        f"{int(last['days'])} {percent(1 - last['waiting'])}. The curve ends where too few are "
+        "still waiting and observed; it may fall further.",
     )
 
 
@@ -292,15 +302,17 @@ def pooled_curve(curve: pd.DataFrame) -> Finding:
     known = curve.dropna(subset="value")
     if len(known) < 2:
         return nothing("The cohorts are too young for a curve.")
-    first, last = known.iloc[0], known.iloc[-1]
+    first, last = known.iloc[0], known[known["age"] <= 12].iloc[-1]
+    end = known.iloc[-1]
     return Finding(
         f"Retention goes from {percent(first['value'])} in month {int(first['age'])} to "
         f"{percent(last['value'])} in month {int(last['age'])}",
         f"Line with band of pooled retention by age in months, from {percent(first['value'])} in "
         f"month {int(first['age'])} to {percent(last['value'])} in month {int(last['age'])}.",
         f"Month {int(first['age'])} rests on {count(first['customers'])} customers, month "
-        f"{int(last['age'])} on {count(last['customers'])}: the band widens as fewer cohorts are "
-        "old enough.",
+        f"{int(last['age'])} on {count(last['customers'])}, the last age on "
+        f"{count(end['customers'])} of {int(end['cohorts'])} cohort"
+        f"{'s' if end['cohorts'] != 1 else ''}.",
     )
 
 
@@ -328,29 +340,28 @@ def holdout(check) -> Finding:
     """The model against naive rules on a period that it had not seen."""
     if check.reason:
         return nothing(f"No check against history is possible. {check.reason}")
-    model = check.scores.iloc[0]
-    naive = check.scores.iloc[1]
+    model, naive = check.scores.iloc[0], check.scores.iloc[1:]
+    best = naive.loc[naive["error"].abs().idxmin()]
+    word = "inside" if check.inside else "outside"
     return Finding(
-        f"On held-out months the model's total is {percent(abs(model['bias']))} too "
-        f"{'high' if model['bias'] > 0 else 'low'}"
-        if abs(model["bias"]) >= 0.005
-        else "On held-out months the model's total is right to half a percent",
+        f"What happened lies {word} the model's own interval for held-out months",
         f"Bars beside each other by earlier repeat purchases: orders per customer in the held-out "
-        f"period, actual, {model['rule']} and {naive['rule']}; totals {count(model['actual'])}, "
-        f"{count(model['orders'])}, {count(naive['orders'])}.",
+        f"period, actual, {model['rule']} and a naive rule; totals {count(model['actual'])} and "
+        f"{count(model['orders'])}.",
         f"From {check.cutoff:%d %B %Y} to {check.end:%d %B %Y} customers placed "
-        f"{count(model['actual'])} orders; {model['rule']} said {count(model['orders'])}, the "
-        f"naive rule '{naive['rule']}' {count(naive['orders'])}. {check.verdict}",
+        f"{count(model['actual'])} orders; {model['rule']} said {count(model['orders'])} (90% "
+        f"interval {count(check.low)} to {count(check.high)}), the nearest naive rule "
+        f"'{best['rule']}' {count(best['orders'])}. {check.verdict}",
     )
 
 
-def clv_tiers(table: pd.DataFrame, money: Money) -> Finding:
-    """The forecast of value by tier of customers."""
+def clv_tiers(table: pd.DataFrame, money: Money, reason: str) -> Finding:
+    """The forecast of value by tier of customers, or the reason why there is none."""
     if table.empty:
-        return nothing("Without a forecast there are no tiers of value.")
+        return nothing(f"There is no forecast for these customers. {reason}")
     top, last = table.iloc[0], table.iloc[-1]
     return Finding(
-        f"The {top['tier']} of customers will bring about {percent(top['share'])} of the value",
+        f"The {top['tier']} of customers are expected to bring {percent(top['share'])} of value",
         f"Points with intervals of expected value per customer by tier: {top['tier']} "
         f"{money(top['per_customer'])}, {last['tier']} {money(last['per_customer'])}.",
         f"A customer of the {top['tier']} is expected to bring {money(top['per_customer'])} "
@@ -365,10 +376,11 @@ def forecast_months(steps: pd.DataFrame, money: Money) -> Finding:
         return nothing("Without a forecast there is nothing to show month by month.")
     first, last = steps.iloc[0], steps.iloc[-1]
     return Finding(
-        f"Today's customers bring about {money(first['net'])} in the first month, then less",
+        f"Season aside, value falls from {money(first['net'])} to {money(last['net'])} a month",
         f"Bars of expected value by month, from {money(first['net'])} to {money(last['net'])}.",
-        f"From {money(first['net'])} in the first month to {money(last['net'])} in the last: "
-        "customers leave over time, and those not yet won are not in it.",
+        f"From {money(first['net'])} in the first month to {money(last['net'])} in the last, as "
+        "customers leave. The months themselves will differ by season, which is not in it: read "
+        "the sum of a year, not a single month.",
     )
 
 
@@ -399,12 +411,13 @@ def campaign_effects(table: pd.DataFrame, money: Money) -> Finding:
     sure = table[(table["low"] > 0) | (table["high"] < 0)]
     best = table.loc[table["effect"].idxmax()]
     return Finding(
-        f"{count(len(sure))} of {count(len(table))} treated arms moved margin beyond doubt",
+        f"{count(len(sure))} of {count(len(table))} treated arms have an interval clear of zero",
         f"Points with intervals of margin per customer over control, one per treated arm; the "
         f"highest {best['experiment']} with {money(best['effect'])}.",
         f"The largest effect is that of {label(best['experiment'])}: {money(best['effect'])} of "
-        f"margin per customer ({money(best['low'])} to {money(best['high'])}). With "
-        f"{count(len(table))} intervals, about one in twenty misses the truth.",
+        f"margin per customer ({money(best['low'])} to {money(best['high'])}). It was picked as "
+        f"the largest of {count(len(table))}, so it is likely a little too high, and about one in "
+        "twenty intervals misses the truth.",
     )
 
 
@@ -417,7 +430,7 @@ def campaign_power(table: pd.DataFrame, money: Money) -> str:
         f"The smallest effects that these tests find four times out of five lie between "
         f"{money(table['smallest_effect'].min())} and {money(table['smallest_effect'].max())} per "
         f"customer, {percent(share.min())} to {percent(share.max())} of the control's margin. "
-        "An effect below that is not absent, it is unseen."
+        "A smaller effect may be there and missed, or not be there."
     )
 
 
@@ -447,6 +460,8 @@ def core_metric(days: pd.DataFrame, target: float, name: str, fmt: Money) -> Fin
 def weekdays(table: pd.DataFrame, name: str, fmt: Money) -> Finding:
     """The core metric by day of the week."""
     best, worst = table.loc[table["value"].idxmax()], table.loc[table["value"].idxmin()]
+    if best["value"] == worst["value"]:
+        return nothing("All days of the week are alike.")
     return Finding(
         f"{best['weekday']} is the strongest day of these weeks, {worst['weekday']} the weakest",
         f"Bars of mean {name.lower()} by weekday: {best['weekday']} {fmt(best['value'])}, "

@@ -567,9 +567,11 @@ class Holdout:
 
     ``reason``: why there is no check, and then everything else is None or empty. ``scores``: one
     row per rule: orders (forecast), actual, error, bias (error / actual), and per customer mae,
-    rmse and msle. ``bins``: mean holdout orders of a customer by frequency before the cutoff:
-    frequency ("0" to "7+"), customers, actual and one column per rule. ``best``: the rule with the
-    lowest mae; ``best_total``: the one nearest to the total; ``verdict`` says it in a sentence.
+    rmse and msle. ``low`` and ``high``: the model's own 90% interval of the total. ``bins``: mean
+    holdout orders of a customer by frequency before the cutoff: frequency ("0" to "7+"), customers,
+    actual and one column per rule. ``best``: the rule with the lowest rmse (mae would be won by
+    forecasting zero for everyone); ``best_total``: the one nearest to the total; ``verdict`` says
+    it in a sentence.
     """
 
     reason: str
@@ -581,6 +583,13 @@ class Holdout:
     best_total: str = ""
     verdict: str = ""
     fit: btyd.BetaGeometricFit | None = None
+    low: float = np.nan
+    high: float = np.nan
+
+    @property
+    def inside(self) -> bool:
+        """Whether the actual total lies in the model's own interval."""
+        return self.scores is not None and self.low <= self.scores["actual"].iloc[0] <= self.high
 
     @property
     def bias(self) -> float:
@@ -638,11 +647,34 @@ def holdout_check(
     }
     actual = holdout_states["holdout_frequency"].to_numpy(float)
     scores = _scores(rules, actual, at.n)
-    best = scores.loc[scores["mae"].idxmin(), "rule"]
+    best = scores.loc[scores["rmse"].idxmin(), "rule"]
     best_total = scores.loc[scores["error"].abs().idxmin(), "rule"]
     bins = _bins(rules, actual, at, last_bin)
     verdict = _verdict(best, best_total)
-    return Holdout("", cutoff, end, scores, bins, best, best_total, verdict, fit)
+    low, high = _total_interval(fit, at, t)
+    return Holdout("", cutoff, end, scores, bins, best, best_total, verdict, fit, low, high)
+
+
+def _total_interval(
+    fit: btyd.BetaGeometricFit, at: btyd.States, t: float, *, draws: int = 200, most: int = 20_000
+) -> tuple[float, float]:
+    """Give the 90% predictive interval of the total, from parameter draws and simulated customers.
+
+    Above ``most`` customers an even sample is simulated, and its noise scaled to all of them.
+    """
+    rng = np.random.default_rng(0)
+    rows = np.repeat(np.arange(len(at)), at.n.astype(int))
+    share = min(1.0, most / len(rows))
+    rows = rows[np.linspace(0, len(rows) - 1, round(len(rows) * share)).astype(int)]
+    each = btyd.States(at.frequency[rows], at.recency[rows], at.T[rows], None, at.days_per_unit)
+    totals, means = [], []
+    for move in fit.log_draws(draws, rng):
+        moved = fit.shifted(move)
+        totals.append(len(btyd.simulate_purchases(moved, each, t, rng).row))
+        means.append(float(btyd.expected_purchases(moved, each, t).sum()))
+    noise = (np.array(totals) - np.array(means)) / np.sqrt(share)
+    found = np.quantile(np.array(means) / share + noise, [0.05, 0.95])
+    return float(found[0]), float(found[1])
 
 
 def _scores(rules: dict[str, np.ndarray], actual: np.ndarray, n: np.ndarray) -> pd.DataFrame:

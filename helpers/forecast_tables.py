@@ -22,8 +22,6 @@ class Outlook:
     basis: str
     models: Models | None = None
     forecast: ClvForecast | None = None
-    customers: int = 0
-    active: float = float("nan")
 
 
 def load_holdout(study: Study, states: pd.DataFrame, horizon: Horizon) -> Holdout:
@@ -36,20 +34,26 @@ def load_holdout(study: Study, states: pd.DataFrame, horizon: Horizon) -> Holdou
 def terms_of(
     study: Study, periods: pd.DataFrame, *, horizon_months: int, discount_rate: float
 ) -> Terms:
-    """Set the terms of a forecast from the last twelve months: margin rate and cost to serve.
+    """Set the terms of a forecast from the repeat orders of the last twelve months.
 
-    Without known costs the margin rate is 1, so that value is revenue. The cost of serving is the
-    sum of service costs per order of the same months.
+    The margin rate is that of repeat orders before the costs that an order causes whatever its
+    value; these (shipping and payment fees) and the cost of service, per purchase day, are the cost
+    to serve. So large orders and first orders with coupons do not set the price of repeat ones.
+    Without known costs the margin rate is 1, so that value is revenue.
     """
     year = metrics.last_months(periods, study.month, 12)
-    known = metrics.money_basis(periods) == "margin"
     service = summaries.load(study, "service")
     spent = service.loc[service["start"].isin(year["start"]), "amount"].sum()
-    orders = year["orders"].sum()
+    serve, rate = spent / max(year["orders"].sum(), 1), 1.0
+    repeat = summaries.load(study, "repeat_orders").iloc[0]
+    if metrics.money_basis(periods) == "margin" and repeat["margin_revenue"] > 0:
+        rate = (repeat["margin"] + repeat["order_cost"]) / repeat["margin_revenue"]
+        known = repeat["orders"] * repeat["margin_revenue"] / repeat["revenue"]
+        serve += repeat["order_cost"] / known
     return Terms(
         horizon=Horizon(horizon_months, "months"),
-        margin_rate=metrics.total(year, "margin_rate") if known else 1.0,
-        cost_to_serve=spent / orders if orders else 0.0,
+        margin_rate=rate,
+        cost_to_serve=serve,
         discount_rate=discount_rate,
     )
 
@@ -75,8 +79,7 @@ def outlook(study: Study, states: pd.DataFrame, terms: Terms, basis: str, seed: 
     found = forecast.clv_forecast(
         valued.assign(tier=tier), spend, models, terms, by="tier", seed=seed
     )
-    active = float((scores["n"] * scores["p_alive"]).sum())
-    return Outlook("", terms, basis, models, found, int(scores["n"].sum()), active)
+    return Outlook("", terms, basis, models, found)
 
 
 def total_row(view: Outlook) -> pd.Series:
@@ -104,15 +107,15 @@ def tiers(view: Outlook) -> pd.DataFrame:
 def by_month(view: Outlook, study: Study) -> pd.DataFrame:
     """Give the forecast of today's customers month by month, in steps of 365.25/12 days."""
     if view.forecast is None:
-        return pd.DataFrame(columns=["start", "orders", "revenue", "margin", "net"])
+        return pd.DataFrame(columns=["start", "orders", "revenue", "net"])
     steps = view.forecast.steps
     start = pd.Timestamp(study.end) + pd.to_timedelta(1 + steps["day_from"].round(), unit="D")
-    return steps.assign(start=start.dt.normalize())[["start", "orders", "revenue", "margin", "net"]]
+    return steps.assign(start=start.dt.normalize())[["start", "orders", "revenue", "net"]]
 
 
 def rule_scores(holdout: Holdout) -> pd.DataFrame:
     """Give each rule's forecast of the held-out period, its bias and its error per customer."""
-    columns = ["rule", "orders", "actual", "bias", "mae", "rmse"]
+    columns = ["rule", "orders", "actual", "bias", "rmse", "mae"]
     return pd.DataFrame(columns=columns) if holdout.scores is None else holdout.scores[columns]
 
 
@@ -133,9 +136,11 @@ def parameters(view: Outlook) -> pd.DataFrame:
     for name, fit in (("BG/NBD", view.models.purchase), ("Gamma-Gamma", view.models.spend)):
         for parameter, error in zip(fit.names, fit.standard_errors, strict=True):
             value = getattr(fit, parameter)
-            # The interval is on the logarithm, where the error is nearly normal.
-            times = np.exp(1.96 * error / value)
-            rows.append((name, parameter, value, value / times, value * times))
+            floor = dict(zip(fit.names, fit.floors, strict=True))[parameter]
+            # The interval is on the logarithm of what lies above the floor: nearly normal there.
+            times = np.exp(1.96 * error / (value - floor))
+            low, high = floor + (value - floor) / times, floor + (value - floor) * times
+            rows.append((name, parameter, value, low, high))
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -179,11 +184,11 @@ def terms_sentence(view: Outlook, money) -> str:
     terms = view.terms
     months = count(terms.horizon.value)
     if view.basis == "margin":
-        word = f"margin at {percent(terms.margin_rate, 1)} of revenue"
+        word = f"margin at {percent(terms.margin_rate, 1)} of revenue before costs per order"
     else:
         word = "revenue, because no cost is known"
     serve = (
-        f"less {money(terms.cost_to_serve)} per order for service"
+        f"less {money(terms.cost_to_serve)} per order for shipping, fees and service"
         if terms.cost_to_serve
         else "with no cost to serve recorded"
     )
@@ -198,13 +203,15 @@ def limits_sentence(view: Outlook, check: Holdout) -> str:
     if view.reason:
         return f"There is no forecast. {view.reason}"
     seen = (
-        f"On the held-out period its total was off by {percent(check.bias, 1)}."
+        f"On the held-out period its total was off by {percent(check.bias, 1)}, "
+        f"{'inside' if check.inside else 'outside'} its own 90% interval."
         if not check.reason
         else f"It could not be held against history. {check.reason}"
     )
     return (
         f"{seen} The interval of the total comes from {count(view.forecast.simulated)} customers "
-        "simulated many times over; a change of season, price or assortment is not in it."
+        "simulated many times over; the margin rate is held fixed, and a change of season, price "
+        "or assortment is not in it."
     )
 
 
@@ -213,8 +220,22 @@ def states_sentence(states: pd.DataFrame, scope: pd.DataFrame) -> str:
     customers = states["n"].sum()
     again = states.loc[states["frequency"] > 0, "n"].sum()
     returned = int(scope["customers"].iloc[0] - customers)
-    left = f" {count(returned)} more gave back all they bought; they are left out."
+    left = f" {count(returned)} more have no purchase left after refunds; they are left out."
     return (
         f"{count(customers)} customers in {count(len(states))} distinct histories, "
         f"{percent(again / customers)} of them with a repeat purchase.{left if returned else ''}"
     )
+
+
+def holdout_note(check: Holdout) -> str:
+    """Say beside the held-out error whether it lies within the model's own interval."""
+    if check.reason:
+        return "of total orders"
+    return f"of total orders, {'inside' if check.inside else 'outside'} its own interval"
+
+
+def with_interval(total: pd.Series, name: str, *, per: str = "") -> dict[str, float]:
+    """Give a figure of a total with its interval, as a headline takes it; ``per`` divides it."""
+    by = total[per] if per else 1
+    keys = {"value": name, "low": f"{name}_low", "high": f"{name}_high"}
+    return {key: total[column] / by for key, column in keys.items()}

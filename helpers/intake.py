@@ -12,19 +12,17 @@ from helpers.tables import TABLES
 FLAGS = {
     "duplicate_line": "An exact copy of another line, kept",
     "zero_revenue": "A sale line that brought nothing",
-    "refund_without_date": "A refund without a date, booked when it was recorded",
-    "refund_without_sale": "A refund of an order that is not in the files, booked on its own day",
+    "refund_without_date": "A refund without a date of its own, known from the day of its row",
+    "refund_without_sale": "A refund of an order not in the files, booked on its own day",
     "unreadable_value": "An optional value that could not be read, taken as missing",
 }
 # What a part of the workbook needs: question, tables with columns that answer it, where it stands.
 _NEEDS = (
     ("Contribution margin", (("orders", "cogs"),), "02, 03, 04, 06"),
     ("Value by channel", (("customers", "acquisition_channel"), ("orders", "channel")), "02, 03"),
-    ("Refunds", (("orders", "is_refund"), ("orders", "refund_of")), "01, 02"),
     ("Cost of winning a customer", (("marketing_spend", "cost"),), "02"),
     ("Cost of serving a customer", (("service_costs", "amount"),), "04"),
-    ("Effect of campaigns", (("assignments", "arm"),), "05"),
-    ("Plan for each channel", (("budget", "planned"),), "06"),
+    ("Effect of campaigns", (("experiments", "experiment_id"),), "05"),
 )
 
 
@@ -200,3 +198,16 @@ def scope_sentence(study: Study, scope: pd.Series) -> str:
         f"{count(scope['customers'])} customers, from {scope['first_day']:%d %B %Y} to "
         f"{scope['last_day']:%d %B %Y}."
     )
+
+
+def alerts(study: Study) -> list[str]:
+    """List what about the data needs a look before any figure is read; empty if nothing does."""
+    found, share = [], share_set_aside(study)["rows"]
+    if share > 0.01:
+        found.append(
+            f"{percent(share)} of the order lines were set aside: see the reasons in 01 before "
+            "trusting any total."
+        )
+    if (balance(study)["revenue"] != 0).any():
+        found.append("Totals do not tie out: see the differences in 01.")
+    return found

@@ -340,9 +340,9 @@ def unit_economics(
 
     Returns one row per scope: 'blended' (all cost over all new customers), 'paid' (over those of
     channels with cost), and each channel: cost, clicks, new_customers, cac, cost_per_click,
-    conversion (new customers / clicks), ltv, ltv_low, ltv_high, ltv_to_cac, ratio_low, ratio_high
-    (cost is a plain count, so the interval is that of LTV), allowable_cpc, payback_state,
-    payback_age, payback_at_least, payback_low, payback_high (days, in steps of 30),
+    conversion (new customers / clicks; none for blended), ltv, ltv_low, ltv_high, ltv_to_cac,
+    ratio_low, ratio_high (cost is a plain count, so the interval is that of LTV), allowable_cpc,
+    payback_state, payback_age, payback_at_least, payback_low, payback_high (days, in steps of 30),
     first_month, last_month, reason. A channel without cost has no CAC. Empty where no spend
     is recorded.
     """
@@ -360,13 +360,17 @@ def unit_economics(
     scopes = {"blended": None, "paid": paid} | {c: [c] for c in sorted(rows["channel"].unique())}
     lines = []
     for scope, channels in scopes.items():
+        # Customers of channels without clicks would make each click look more fruitful.
+        clicked = channels is not None
         chosen = rows if channels is None else rows[rows["channel"].isin(channels)]
         pools = {
             unit: _scope(cohort_ages, channels, ready, unit=unit, ages=ages, as_of=as_of, of=value)
             for unit, ages in {"horizon": [horizon], "days30": range(_steps(ready, as_of))}.items()
         }
         curves = {unit: _priced(pool, min_cell, level) for unit, pool in pools.items()}
-        lines.append({"scope": scope} | _economics(chosen, buffer=buffer, **curves))
+        lines.append(
+            {"scope": scope} | _economics(chosen, clicked=clicked, buffer=buffer, **curves)
+        )
     span = {"first_month": months.min(), "last_month": months.max()}
     return pd.DataFrame(lines).set_index("scope").assign(**span)
 
@@ -413,13 +417,18 @@ def _ratio(above: float, below: float) -> float:
 
 
 def _economics(
-    spend: pd.DataFrame, *, buffer: float, horizon: pd.DataFrame, days30: pd.DataFrame
+    spend: pd.DataFrame,
+    *,
+    clicked: bool,
+    buffer: float,
+    horizon: pd.DataFrame,
+    days30: pd.DataFrame,
 ) -> dict[str, object]:
     """Put cost and new customers of one scope beside what these customers earned."""
     cost, clicks, new = (spend[c].sum(min_count=1) for c in ("cost", "clicks", "new_customers"))
     cac = _ratio(cost, new) if cost > 0 else np.nan
     ltv, low, high = (float(horizon[c].iloc[0]) for c in ("per_customer", "low", "high"))
-    conversion = _ratio(new, clicks)
+    conversion = _ratio(new, clicks) if clicked else np.nan
     age = 30.0 * (days30["age"] + 1)
     paid_back = payback_age(age, days30["per_customer"], days30["low"], days30["high"], cac)
     reason = str(horizon["reason"].iloc[0])

@@ -8,11 +8,13 @@ from helpers.show import count, months, percent, ratio
 REPEAT_DAYS = (30, 60, 90, 180, 365)
 
 
-def tie_out(periods: pd.DataFrame, cohort_ages: pd.DataFrame, scope: pd.DataFrame) -> pd.DataFrame:
+def tie_out(
+    periods: pd.DataFrame, cohort_ages: pd.DataFrame, scope: pd.DataFrame, outside: pd.DataFrame
+) -> pd.DataFrame:
     """Count the same revenue in order lines, in calendar months, and by age of the cohorts.
 
-    By age, a refund booked before its customer's first known order has no age; the difference is
-    what such refunds sum to.
+    A refund of an order placed before the files begin belongs to no cohort; such refunds stand
+    beside the ages.
     """
     monthly = periods[(periods["grain"] == "month") & (periods["dimension"] == "all")]
     by_age = cohort_ages[
@@ -21,7 +23,10 @@ def tie_out(periods: pd.DataFrame, cohort_ages: pd.DataFrame, scope: pd.DataFram
     rows = [
         ("Order lines", scope["revenue"].sum()),
         ("Calendar months", monthly["revenue"].sum()),
-        ("Ages of cohorts", by_age["revenue"].sum()),
+        (
+            "Ages of cohorts, and refunds of orders before the files",
+            by_age["revenue"].sum() + outside["revenue"].sum(),
+        ),
     ]
     table = pd.DataFrame(rows, columns=["counted by", "revenue"])
     return table.assign(difference=(table["revenue"] - table["revenue"].iloc[0]).round(2) + 0.0)
@@ -84,7 +89,7 @@ def formula_table(
         ("Lifetime", months(value.cycles), "1 / churn"),
         ("Revenue per active customer and month", money(value.arpu), "revenue / active months"),
         ("Margin rate", percent(value.margin_rate), "margin / revenue whose cost is known"),
-        ("Formula LTV", money(value.value), value.reason or value.formula),
+        ("Formula LTV", _with_interval(value, money), value.reason or value.formula),
         (f"Observed by day {int(observed['horizon'])}, {basis}", money(observed["per_customer"]),
          "customers who reached that age"),
     ]  # fmt: skip
@@ -92,6 +97,13 @@ def formula_table(
 
 
 _FORMULA = ["what", "figure", "how"]
+
+
+def _with_interval(value: ltv.FormulaValue, money) -> str:
+    """Write a formula value with the interval that churn gives it."""
+    if pd.isna(value.low):
+        return money(value.value)
+    return f"{money(value.value)} ({money(value.low)} to {money(value.high)})"
 
 
 def formula_sentence(periods: pd.DataFrame, gaps: pd.DataFrame, observed: pd.Series, money) -> str:
@@ -124,12 +136,18 @@ def cost_beside_value(economics: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def economics_table(economics: pd.DataFrame) -> pd.DataFrame:
-    """Set out cost, value, their ratio, the most a click may cost, and payback, by channel."""
-    columns = ["scope", "new_customers", "cac", "ltv", "ltv_to_cac", "allowable_cpc", "payback"]
+def economics_table(economics: pd.DataFrame, *, min_cell: int = 10) -> pd.DataFrame:
+    """Set out cost, value, their ratio with interval, the most a click may cost, and payback.
+
+    Channels with fewer than ``min_cell`` new customers are left out.
+    """
+    columns = ["scope", "new_customers", "cac", "ltv", "ltv_to_cac", "ratio_low", "ratio_high"]
+    columns += ["payback"]
+    if not economics.empty:
+        economics = economics[economics["new_customers"] >= min_cell]
     if economics.empty:
         return pd.DataFrame(columns=columns)
-    states = {"paid back": "day {:.0f}", "not yet": "not yet, at least {:.0f} days"}
+    states = {"paid back": "day {:.0f}", "not yet": "not yet by day {:.0f}"}
     ages = economics["payback_age"].fillna(economics["payback_at_least"])
     text = [
         states.get(state, "unknown").format(age)
@@ -156,3 +174,10 @@ def channels_at(cohort_ages: pd.DataFrame, horizon: int, **options) -> pd.DataFr
     """Give value per customer at one horizon for channels whose customers are old enough."""
     table = ltv.ltv_historical(cohort_ages, horizons=(horizon,), dimension="channel", **options)
     return table.dropna(subset="per_customer").reset_index(drop=True)
+
+
+def known_note(row: pd.Series) -> str:
+    """Say beside a value per customer for what share of revenue its cost is known."""
+    if pd.isna(row["coverage"]):
+        return "per customer"
+    return f"per customer, cost known for {percent(row['coverage'])}"

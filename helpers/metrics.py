@@ -405,10 +405,18 @@ def last_months(periods: pd.DataFrame, month: str, number: int) -> pd.DataFrame:
     return rows[rows["start"] <= pd.Timestamp(f"{month}-01")].tail(number)
 
 
-def monthly(periods: pd.DataFrame, month: str, number: int) -> pd.DataFrame:
-    """Give the catalog's measures for the last so many months: start and a column each."""
+def monthly(periods: pd.DataFrame, month: str, number: int, *, min_cell: int = 10) -> pd.DataFrame:
+    """Give the catalog's measures for the last so many months: start and a column each.
+
+    In a month with fewer than ``min_cell`` customers only counts are given: its money is theirs.
+    """
     rows = last_months(periods, month, number)
-    return rows[["start"]].assign(**{name: measure(rows, name) for name in MEASURES})
+    few = rows["customers"] < min_cell
+    found = {
+        name: measure(rows, name).mask(few & (entry.unit != "count"))
+        for name, entry in MEASURES.items()
+    }
+    return rows[["start"]].assign(**found)
 
 
 def money_basis(periods: pd.DataFrame, *, least: float = 0.8) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from helpers import metrics, records
+from helpers import metrics, records, summaries
 from helpers.show import Headline, by_unit, count, percent
 from helpers.study import Study
 from helpers.written import step
@@ -30,7 +30,7 @@ CHAPTERS = {
 def core_name(study: Study, periods: pd.DataFrame) -> str:
     """Name the core metric: the shop's choice, or revenue where margin is not known."""
     name = study.shop.core_metric.name
-    known = periods["margin_revenue"].sum() > 0
+    known = metrics.money_basis(periods) == "margin"
     return name if known or name != "margin_per_day" else "revenue_per_day"
 
 
@@ -117,8 +117,10 @@ def written(table: pd.DataFrame, study: Study) -> pd.DataFrame:
         text = by_unit(row.unit, study.currency)
         before = "" if pd.isna(row.before) else text(row.before)
         change = step(row.value, row.before, row.unit)
-        rows.append((row.chapter, row.label, text(row.value), before, change))
-    return pd.DataFrame(rows, columns=["chapter", "figure", "this month", "month before", "change"])
+        interval = "" if pd.isna(row.low) else f"{text(row.low)} to {text(row.high)}"
+        rows.append((row.chapter, row.label, text(row.value), interval, before, change))
+    columns = ["chapter", "figure", "this month", "interval", "month before", "change"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def moved(table: pd.DataFrame) -> pd.DataFrame:
@@ -141,16 +143,23 @@ def missing_sentence(study: Study, table: pd.DataFrame) -> str:
         )
     if not table["before"].notna().any():
         previous = records.shift_month(study.month, -1)
-        parts.append(
-            f"{previous} is not published for this shop, so no change is shown; "
-            f"`python -m helpers report --shop {study.shop.name} --month {previous}` publishes it."
+        how = (
+            f"; run the report for `--month {previous}` first to see it."
+            if previous >= study.info.first_month
+            else ": the history does not reach that far."
         )
+        parts.append(f"{previous} is not published for this shop, so no change is shown{how}")
     return " ".join(parts) or "Every chapter of this month and of the month before is there."
 
 
-def target_sentence(days: pd.DataFrame, target: float, fmt) -> str:
+def target_sentence(study: Study, days: pd.DataFrame, target: float, fmt) -> str:
     """Say how the last days stand against the target."""
     mean = days["value"].mean()
+    if pd.isna(target) and study.shop.core_metric.target is not None:
+        return (
+            f"On average {fmt(mean)} a day over {count(len(days))} days. The target in shop.toml "
+            "is one of margin, and too little of it is known."
+        )
     if pd.isna(target):
         return (
             f"On average {fmt(mean)} a day over {count(len(days))} days. No target is set; "
@@ -229,9 +238,6 @@ def alerts(study: Study, periods: pd.DataFrame, days: pd.DataFrame, target: floa
             f"{core_label(core_name(study, periods))} was {text(mean)}, below the target of "
             f"{text(target)}: see which of orders, order value and margin fell in 02."
         )
-    empty = int((days["value"] == 0).sum())
-    if empty:
-        found.append(f"{count(empty)} days without an order: check the export in 01.")
     return found
 
 
@@ -239,3 +245,22 @@ def core_headline(name: str, days: pd.DataFrame, target: float, fmt) -> Headline
     """Make the core metric's headline: its mean over the days shown, with the target beside it."""
     mean = days["value"].mean()
     return Headline("core_metric", _LABEL[name], mean, core_unit(name), note=aim(target, fmt))
+
+
+def late_refunds_sentence(study: Study) -> str:
+    """Say what share of this month's refunds is still to come, from how late refunds have come.
+
+    For a sale of each day of the month: the share of refunded money that went back later after the
+    sale than the days left until the month's end; the mean over the days.
+    """
+    delays = summaries.load(study, "refund_delays")
+    total = delays["refunds"].sum()
+    if not total > 0:
+        return "No refund with a date and a known order is recorded, so none is expected late."
+    left = range(study.end.day)
+    still = [delays.loc[delays["days"] > days, "refunds"].sum() / total for days in left]
+    return (
+        f"Refunds of this month's sales are not all in: as refunds have come so far, about "
+        f"{percent(sum(still) / len(still))} of them are still to come. Its revenue, margin and "
+        "refund rate will move, those of earlier months hardly."
+    )

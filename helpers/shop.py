@@ -6,6 +6,7 @@ Imports stay light (no engine, no pandas), so that a run that has nothing to do 
 import hashlib
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -20,7 +21,7 @@ from helpers.tables import TABLES
 ROOT = Path(os.environ.get("LTV_HOME") or Path(__file__).resolve().parent.parent)
 PRESETS = Path(__file__).resolve().parent / "presets"
 
-_TEXT, _NUMBER, _DAY, _WHOLE, _FLAG = "text", "number", "date", "whole number", "true or false"
+_TEXT, _NUMBER, _DAY, _WHOLE = "text", "number", "date", "whole number"
 _SHOP_KEYS = {
     "preset": _TEXT,
     "title": _TEXT,
@@ -52,9 +53,10 @@ _SECTION_KEYS = {
     "privacy": {"min_cell": _WHOLE, "small_cell": _WHOLE},
     "core_metric": {"name": _TEXT, "target": _NUMBER},
 }
+_DATE_PARTS = ("%Y", "%m", "%d", "%H", "%M", "%S", "%z")
 _CHOICES = {
     "engine": ("duckdb",),
-    "business_model": ("noncontractual", "contractual"),
+    "business_model": ("noncontractual",),
     "duplicates": ("keep", "quarantine"),
     "rule": ("costs", "rate", "none"),
     "name": ("margin_per_day", "revenue_per_day", "orders_per_day"),
@@ -220,10 +222,15 @@ def _folder(shop: str) -> Path:
         return folder
     names = shop_names()
     raise UsageError(
-        f"Unknown shop '{shop}': there is no shop.toml in {folder.name}/. Shops under data/: "
+        f"Unknown shop '{shop}': no shop.toml is in {_near(folder)}/. Shops under data/: "
         f"{', '.join(names)}; or give the path of a folder with a shop.toml."
         f"{nearest(shop, names)}"
     )
+
+
+def _near(folder: Path) -> str:
+    """Name a folder from the repository on, or by its own name alone."""
+    return folder.relative_to(ROOT).as_posix() if folder.is_relative_to(ROOT) else folder.name
 
 
 def _read_toml(path: Path, where: str) -> dict:
@@ -284,9 +291,8 @@ def _typed(value: object, kind: str, what: str) -> object:
         if isinstance(items, list) and items and all(isinstance(item, str) for item in items):
             return tuple(items)
         raise UsageError(f"{what} is {value!r}; it must be {kind}.")
-    types = {_TEXT: str, _NUMBER: (int, float), _WHOLE: int, _FLAG: bool, "table": dict}
-    wrong_bool = isinstance(value, bool) and kind != _FLAG
-    if wrong_bool or not isinstance(value, types[kind]):
+    types = {_TEXT: str, _NUMBER: (int, float), _WHOLE: int, "table": dict}
+    if isinstance(value, bool) or not isinstance(value, types[kind]):
         raise UsageError(f"{what} is {value!r}; it must be a {kind}.")
     return value
 
@@ -310,7 +316,8 @@ def _sources(tables: dict, where: str) -> dict[str, Source]:
     if "orders" not in tables:
         raise UsageError(
             f"{where}: [tables.orders] is missing; it is the only table that every shop needs. "
-            f"Found: {', '.join(tables) or 'no table'}.{nearest('orders', tables)}"
+            f"Found: {', '.join(tables) or 'no table'}."
+            + (" Did you mean [tables.orders]?" if nearest("orders", tables) else "")
         )
     return dict(_each_source(tables, where))
 
@@ -328,10 +335,23 @@ def _each_source(tables: dict, where: str) -> Iterator[tuple[str, Source]]:
             raise UsageError(
                 f'{place}: give either files = "orders*.csv", or package = "..." with path = "..."'
             )
+        _check_date_format(checked.get("date_format", ""), place)
         if "package" in checked and "path" not in checked:
             raise UsageError(f"{place}: package is given, so path (inside the package) is needed.")
         columns = _columns(name, checked.pop("columns", {}), place)
         yield name, Source(table=name, columns=columns, **checked)
+
+
+def _check_date_format(date_format: str, place: str) -> None:
+    found = re.findall(r"%.?", date_format)
+    unknown = [part for part in found if part not in _DATE_PARTS]
+    once = all(found.count(part) == 1 for part in ("%Y", "%m", "%d"))
+    if date_format and (unknown or not once):
+        raise UsageError(
+            f"{place}: date_format is '{date_format}'; it must hold %Y, %m and %d once each, and "
+            f"beside them only {', '.join(_DATE_PARTS[3:])} and plain text, such as "
+            "'%d.%m.%Y %H:%M'. Leave it out for ISO 8601."
+        )
 
 
 def _columns(table: str, columns: dict, place: str) -> dict[str, str | tuple[str, ...]]:

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from helpers.shop import Shop, Source
 from helpers.tables import TABLES, Column
 
 _TEXT_FILES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
-_CHUNK_ROWS = 200_000
+_CHUNK_ROWS, _CHUNK_CHARACTERS = 200_000, 1 << 20
 
 
 def day_name(column: str) -> str:
@@ -46,8 +47,10 @@ def read(con, shop: Shop, table: str, scratch: Path) -> ir.Table:
     with readable(shop.name, table):
         if kinds == {"parquet"}:
             return con.read_parquet([str(path) for path in files], union_by_name=True)
-        if source.delimiter == "whitespace" or source.encoding.lower() not in ("utf-8", "utf8"):
+        if source.delimiter == "whitespace":
             return con.read_parquet(str(_stream(files, source, scratch / f"{table}_raw.parquet")))
+        if source.encoding.lower() not in ("utf-8", "utf8"):
+            files = [_in_utf8(path, source, scratch, shop.name) for path in files]
         return _read_text(con, files, source, shop.name)
 
 
@@ -199,35 +202,53 @@ def _layout(path: Path, source: Source, shop: str) -> tuple[str, tuple[str, ...]
     return delimiter, names
 
 
+def _in_utf8(path: Path, source: Source, scratch: Path, shop: str) -> Path:
+    """Copy a text file into UTF-8 in bounded chunks, for the engine's own strict reader."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    target = scratch / f"{source.table}_{path.name.removesuffix('.gz')}"
+    try:
+        with (
+            opener(path, "rt", encoding=source.encoding, newline="") as old,
+            target.open("w", encoding="utf-8", newline="") as new,
+        ):
+            shutil.copyfileobj(old, new, _CHUNK_CHARACTERS)
+    except (LookupError, UnicodeError):
+        raise DataError(
+            f"{shop}: {path.name} cannot be read as {source.encoding} text; mend encoding under "
+            f"[tables.{source.table}] in shop.toml."
+        ) from None
+    return target
+
+
 def _stream(files: list[Path], source: Source, target: Path) -> Path:
-    """Write text files that the engine cannot read to one Parquet file, in bounded chunks."""
+    """Write files whose fields stand apart by blanks to one Parquet file, in bounded chunks."""
     import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    blank = source.delimiter == "whitespace"
-    separator = r"\s+" if blank else source.delimiter or None
     options = {"names": list(source.names), "header": None} if source.names else {}
     writer = None
-    for path in files:
-        try:
+    try:
+        for path in files:
             chunks = pd.read_csv(
-                path, sep=separator, dtype="str", keep_default_na=False, encoding=source.encoding,
-                chunksize=_CHUNK_ROWS, engine="c" if separator else "python", **options,
+                path, sep=r"\s+", dtype="str", keep_default_na=False, index_col=False,
+                encoding=source.encoding, chunksize=_CHUNK_ROWS, **options,
             )  # fmt: skip
             for chunk in chunks:
                 batch = pa.Table.from_pandas(chunk, preserve_index=False)
                 writer = writer or pq.ParquetWriter(target, batch.schema)
                 writer.write_table(batch.cast(writer.schema))
-        except (LookupError, ValueError) as error:
-            kind = type(error).__name__
-            raise DataError(
-                f"{path.name} cannot be read as {source.encoding} text ({kind}); "
-                "mend encoding or delimiter in shop.toml."
-            ) from None
+    except (LookupError, ValueError) as error:
+        kind = type(error).__name__
+        raise DataError(
+            f"{path.name} cannot be read as {source.encoding} text in columns apart by blanks "
+            f"({kind}); mend encoding, names or delimiter in shop.toml."
+        ) from None
+    finally:
+        if writer is not None:
+            writer.close()
     if writer is None:
         raise DataError(f"{files[0].name} has no rows.")
-    writer.close()
     return target
 
 
@@ -239,12 +260,12 @@ def _origin(raw: ir.Table, column: Column, source: Source, shop: Shop) -> ir.Col
     if missing and column.name in source.columns:
         raise DataError(
             f"{shop.name}: table {source.table} has no column '{missing[0]}' (named for "
-            f"{column.name}). {_shown(raw.columns)}{nearest(missing[0], raw.columns)}"
+            f"{column.name}). {_shown(raw.columns, source.table)}{nearest(missing[0], raw.columns)}"
         )
     if missing and column.required:
         raise DataError(
             f"{shop.name}: table {source.table} needs {column.name} ({column.meaning}), and no "
-            f"column has that name. {_shown(raw.columns)} Name the right one under "
+            f"column has that name. {_shown(raw.columns, source.table)} Name the right one under "
             f"[tables.{source.table}.columns] in shop.toml, as "
             f'{column.name} = "..."{nearest(column.name, raw.columns)}'
         )
@@ -259,10 +280,16 @@ def _origin(raw: ir.Table, column: Column, source: Source, shop: Shop) -> ir.Col
     return joined
 
 
-def _shown(names: tuple[str, ...]) -> str:
+def _shown(names: tuple[str, ...], table: str) -> str:
     """List the columns found, unless they look like a line of data: that would show a customer."""
-    if any("@" in name or name[:1].isdigit() for name in names):
-        return "The first line of the file does not look like column names."
+    if any("\ufffd" in name for name in names):
+        return 'Its first line is not UTF-8; name its encoding, such as encoding = "cp1252".'
+    known = {column.name for column in TABLES[table].columns}
+    words = [name for name in names if re.fullmatch(r"[^\W\d][\w .#()/-]{0,39}", name)]
+    if len(words) < len(names) or (
+        any(re.search(r"\d", name) for name in names) and not (known & set(names))
+    ):
+        return f"The first line of the file, of {len(names)} fields, does not look like names."
     return f"It has: {', '.join(names)}."
 
 

@@ -44,10 +44,13 @@ def customer_days(orders: ir.Table) -> ir.Table:
     A refund stands on the day of the order it refunds, or on its own day if that order is not
     known. ``revenue`` and ``margin`` are net of refunds; ``refunds`` is positive; ``margin`` and
     ``cost`` cover the lines whose cost is known, and ``margin_revenue`` is the revenue of those.
+    The cost of a refund is known where that of its order is: without a cost of its own the goods
+    did not come back. ``order_cost`` is the part of cost that an order causes whatever its value
+    (shipping and payment fees).
     """
     sales = orders.filter(~orders.is_refund)
     sold = sales.group_by(sold_order=sales.order_id, sold_customer=sales.customer_id).aggregate(
-        sold_day=sales.order_date.min()
+        sold_day=sales.order_date.min(), sold_known=sales.margin.notnull().all()
     )
     linked = orders.left_join(
         sold,
@@ -57,7 +60,19 @@ def customer_days(orders: ir.Table) -> ir.Table:
             orders.customer_id == sold.sold_customer,
         ],
     )
-    lines = linked.mutate(day=linked.sold_day.fill_null(linked.order_date))
+    unknown = ibis.null("int64")
+    refund = ibis.ifelse(linked.sold_known, linked.margin.fill_null(linked.revenue), unknown)
+    of_known = ibis.ifelse(linked.sold_known.isnull(), linked.margin, refund)
+    margin = ibis.ifelse(linked.is_refund, of_known, linked.margin)
+    lines = linked.mutate(day=linked.sold_day.fill_null(linked.order_date), margin=margin)
+    lines = lines.mutate(
+        cost=lines.revenue - lines.margin,
+        order_cost=ibis.ifelse(
+            lines.margin.notnull(),
+            lines.shipping_cost.fill_null(0) + lines.payment_fee.fill_null(0),
+            unknown,
+        ),
+    )
     sale = ~lines.is_refund
     return lines.group_by("customer_id", "day").aggregate(
         orders=lines.order_id.nunique(where=sale),
@@ -67,6 +82,7 @@ def customer_days(orders: ir.Table) -> ir.Table:
         margin_revenue=lines.revenue.sum(where=lines.margin.notnull()).fill_null(0),
         refunds=-lines.revenue.sum(where=lines.is_refund).fill_null(0),
         cost=lines.cost.sum().fill_null(0),
+        order_cost=lines.order_cost.sum().fill_null(0),
     )
 
 
@@ -77,12 +93,13 @@ def purchase_days(days: ir.Table) -> ir.Table:
 
 
 def customer_facts(days: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
-    """One row per customer who ever ordered: first order day, channel, and the model's counts.
+    """One row per customer: first order day, channel, and the model's counts.
 
-    ``cohort_day`` is the day of the first order. ``frequency`` counts repeat purchase days,
-    ``first_day`` and ``last_day`` are the first and last purchase day (missing where everything
-    was given back); ``spend_frequency`` and ``total_spend`` cover repeat days with spend above
-    zero. The channel is the customer's acquisition channel, else that of the first order.
+    ``cohort_day`` is the day of the first order, missing for a customer known from refunds only.
+    ``frequency`` counts repeat purchase days, ``first_day`` and ``last_day`` are the first and
+    last purchase day (missing where everything was given back); ``spend_frequency`` and
+    ``total_spend`` cover repeat days with spend above zero. The channel is the customer's
+    acquisition channel, else that of the first order.
     """
     ordered = days.filter(days.orders > 0)
     cohort = ordered.group_by("customer_id").aggregate(cohort_day=ordered.day.min())
@@ -104,7 +121,9 @@ def customer_facts(days: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.
     known = customers.group_by("customer_id").aggregate(
         known_channel=customers.acquisition_channel.min()
     )
-    facts = cohort.left_join(bounds, "customer_id").drop("customer_id_right")
+    every = days.select("customer_id").distinct()
+    facts = every.left_join(cohort, "customer_id").drop("customer_id_right")
+    facts = facts.left_join(bounds, "customer_id").drop("customer_id_right")
     for other in (spend, ordered_by, known):
         facts = facts.left_join(other, "customer_id").drop("customer_id_right")
     return facts.select(
@@ -145,6 +164,32 @@ def holdout_states(days: ir.Table, *, split: str) -> ir.Table:
     return both.group_by("frequency", "first_day", "last_day", "holdout_frequency").aggregate(
         n=both.count()
     )
+
+
+def repeat_orders(days: ir.Table, facts: ir.Table, *, as_of: str) -> ir.Table:
+    """One row: repeat purchase days of the last year, their revenue, margin and costs per order."""
+    bought = purchase_days(days).join(facts.select("customer_id", "first_day"), "customer_id")
+    since = (ibis.date(as_of) - ibis.interval(days=365)).cast("date")
+    repeat = bought.filter((bought.day > bought.first_day) & (bought.day > since))
+    money = ("revenue", "margin", "margin_revenue", "order_cost")
+    return repeat.aggregate(
+        orders=repeat.count(), **{name: repeat[name].sum().fill_null(0) for name in money}
+    )
+
+
+def refund_delays(orders: ir.Table) -> ir.Table:
+    """How long after the sale money goes back: days, and the amount refunded after so many."""
+    sales = orders.filter(~orders.is_refund)
+    sold = sales.group_by(sold_order=sales.order_id, sold_customer=sales.customer_id).aggregate(
+        sold_day=sales.order_date.min()
+    )
+    refunds = orders.filter(orders.is_refund & orders.refunded_date.notnull())
+    linked = refunds.join(
+        sold,
+        [refunds.refund_of == sold.sold_order, refunds.customer_id == sold.sold_customer],
+    )
+    days = linked.event_date.delta(linked.sold_day, unit="day")
+    return linked.group_by(days=ibis.greatest(days, 0)).aggregate(refunds=-linked.revenue.sum())
 
 
 def gaps(days: ir.Table, *, as_of: str) -> ir.Table:
@@ -203,6 +248,15 @@ def cohort_ages(days: ir.Table, facts: ir.Table) -> ir.Table:
     return ibis.union(*parts, distinct=False)
 
 
+def outside_cohorts(days: ir.Table, facts: ir.Table) -> ir.Table:
+    """Revenue of days that no cohort holds: refunds of orders placed before the files begin."""
+    rows = days.join(facts.select("customer_id", "cohort_day"), "customer_id")
+    rows = rows.filter(rows.cohort_day.isnull() | (rows.day < rows.cohort_day))
+    return rows.aggregate(
+        customers=rows.customer_id.nunique(), revenue=rows.revenue.sum().fill_null(0)
+    )
+
+
 def _cohort_part(aged: ir.Table, facts: ir.Table, unit: str, dimension: str) -> ir.Table:
     value = ibis.literal("all") if dimension == "all" else aged.channel
     tagged = aged.mutate(value=value)
@@ -224,6 +278,7 @@ def _cohort_part(aged: ir.Table, facts: ir.Table, unit: str, dimension: str) -> 
     found = step.group_by("cohort", "value", "age").aggregate(
         active=step.count(where=step.orders > 0), orders=step.orders.sum(), **sums
     )
+    facts = facts.filter(facts.cohort_day.notnull())
     of = facts.mutate(
         cohort=facts.cohort_day.truncate("M").cast("date"),
         value=ibis.literal("all") if dimension == "all" else facts.channel,
@@ -240,6 +295,7 @@ def acquisition(facts: ir.Table, spend: ir.Table, *, as_of: str) -> ir.Table:
     ``spend`` rows hold a period's own totals; the share of each month is its share of the days.
     Days after ``as_of`` are left out.
     """
+    facts = facts.filter(facts.cohort_day.notnull())
     new = facts.mutate(start=facts.cohort_day.truncate("M").cast("date"))
     new = new.group_by("start", "channel").aggregate(new_customers=new.count())
     spend = spend.mutate(last=spend.ends_at.fill_null(spend.starts_at))
@@ -283,10 +339,15 @@ def experiment_moments(
     the customer cost on those days, so that a campaign pays for the calls it causes. A customer
     put in two arms counts in the first, and is counted in ``switched``.
     """
-    kept = ("customer_id", "day", "orders", "revenue", "margin")
+    kept = ("customer_id", "day", "orders", "revenue", "margin", "margin_revenue")
     zero = ibis.literal(0, "int64")
     served = costs.select(
-        "customer_id", day=costs.date, orders=zero, revenue=zero, margin=-costs.amount
+        "customer_id",
+        day=costs.date,
+        orders=zero,
+        revenue=zero,
+        margin=-costs.amount,
+        margin_revenue=zero,
     )
     days = ibis.union(
         days.select(*kept[:2], **{name: days[name].cast("int64") for name in kept[2:]}),
@@ -310,6 +371,7 @@ def experiment_moments(
         orders=seen.orders.sum(where=inside).fill_null(0),
         revenue=seen.revenue.sum(where=inside).fill_null(0),
         margin=seen.margin.sum(where=inside).fill_null(0),
+        margin_revenue=seen.margin_revenue.sum(where=inside).fill_null(0),
         pre_margin=seen.margin.sum(where=early).fill_null(0),
     )  # fmt: skip
     exact = {
@@ -321,6 +383,7 @@ def experiment_moments(
         complete=(over <= (ibis.date(as_of) + ibis.interval(days=1)).cast("date")).all(),
         switched=person.count(where=person.arms > 1),
         buyers=person.count(where=person.orders > 0), orders=person.orders.sum(),
+        margin_revenue=person.margin_revenue.sum(),
         **{name: person[name].sum() for name in exact},
         **{f"{name}_squares": (value * value).sum() for name, value in exact.items()},
         margin_pre_margin=(exact["margin"] * exact["pre_margin"]).sum(),
@@ -366,10 +429,13 @@ SUMMARIES = {
     "customer_states": Summary(("customer_facts",), customer_states),
     "spend_states": Summary(("customer_facts",), spend_states),
     "holdout_states": Summary(("customer_days",), holdout_states, ("split",)),
+    "repeat_orders": Summary(("customer_days", "customer_facts"), repeat_orders, ("as_of",)),
+    "refund_delays": Summary(("orders",), refund_delays),
     "gaps": Summary(("customer_days",), gaps, ("as_of",)),
     "periods": Summary(("customer_days", "customer_facts"), periods),
     "cohort_ages": Summary(("customer_days", "customer_facts"), cohort_ages),
     "acquisition": Summary(("customer_facts", "marketing_spend"), acquisition, ("as_of",)),
+    "outside_cohorts": Summary(("customer_days", "customer_facts"), outside_cohorts),
     "experiment_moments": Summary(
         ("customer_days", "service_costs", "assignments", "experiments"),
         experiment_moments,
@@ -382,7 +448,7 @@ SUMMARIES = {
 # One row per customer: they stay in the engine and are never given as a frame.
 PRIVATE = ("customer_days", "customer_facts")
 _AMOUNTS = (*MONEY, "margin_revenue", "total_spend", "amount", "pre_margin")
-_AMOUNTS += ("cost_per_customer", "fixed_cost")
+_AMOUNTS += ("cost_per_customer", "fixed_cost", "order_cost")
 
 
 def load(study: Study, name: str, **options: object) -> pd.DataFrame:
@@ -450,7 +516,7 @@ def valued_states(
 def engine_table(study: Study, name: str, **options: object) -> ir.Table:
     """Give a summary as an engine table, computing it (and what it is made from) if missing."""
     made = SUMMARIES[name]
-    unknown = set(options) - set(made.options)
+    unknown = set(options) - set(made.options) | set(options) & {"as_of"}
     if unknown:
         raise UsageError(f"Summary {name} takes {made.options or 'no option'}, not {unknown}.")
     if "as_of" in made.options:
@@ -465,7 +531,7 @@ def engine_table(study: Study, name: str, **options: object) -> ir.Table:
             for source in made.made_from
         ]
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
+        with FileLock(path.parent / ".lock"):
             if not path.is_file():
                 table = made.make(*sources, **options)
                 part = path.with_suffix(".part")
@@ -476,7 +542,8 @@ def engine_table(study: Study, name: str, **options: object) -> ir.Table:
 
 def _folder(study: Study) -> Path:
     """Keep summaries by the clean tables, the month, and the code that made them."""
-    key = hashlib.sha256(f"{study.info.digest} {study.month}".encode())
+    key = hashlib.sha256()
     for module in ("summaries.py", "study.py"):
         key.update((Path(__file__).parent / module).read_bytes())
-    return study.shop.folder / "summaries" / study.month / key.hexdigest()[:16]
+    inputs = study.shop.folder / "summaries" / study.info.digest[:16]
+    return inputs / f"{study.month}-{key.hexdigest()[:12]}"

@@ -179,6 +179,7 @@ _ALL = (
         Column("metric", "text", "the metric declared beforehand"),
         Column("window_days", "integer", "days after assignment that count", "days"),
         Column("planned_size", "integer", "customers planned in all arms", "customers"),
+        Column("planned_shares", "text", "planned share of each arm, such as control=1;mail=9"),
         Column("control_arm", "text", "name of the arm that gets nothing; missing: control"),
         Column("randomized", "boolean", "arms were drawn by chance; missing: true"),
         Column("cost_per_customer", "money", "cost of treating one customer", "currency"),

@@ -15,6 +15,8 @@ from helpers.errors import DataError
 from helpers.metrics import wilson
 
 SAMPLE_RATIO_LIMIT = 0.001
+# Below this share of revenue with a known cost, a difference in margin is one of bookkeeping.
+KNOWN = 0.8
 UNSEEN = "no decision: could not be seen"
 # Two-sided 5 percent and 80 percent power: 1.96 + 0.84 standard errors.
 POWER_FACTOR = float(stats.norm.ppf(0.975) + stats.norm.ppf(0.8))
@@ -208,10 +210,17 @@ def _fault(arms: pd.DataFrame, facts: pd.Series, ratio_p: float, planned: Mappin
         return "there is one arm only, so there is nothing to compare with"
     if not arms["complete"].eq(True).all():
         return "the window is not over for every customer"
+    if ratio_p < SAMPLE_RATIO_LIMIT and not planned:
+        return (
+            "the arms are not equal and their planned sizes are not recorded "
+            "(experiments.planned_shares)"
+        )
     if ratio_p < SAMPLE_RATIO_LIMIT:
         return "the arms do not have their planned sizes, so the assignment went wrong"
     if arms["buyers"].sum() == 0:
         return "nobody bought in the window"
+    if "margin_revenue" in arms and arms["margin_revenue"].sum() < KNOWN * arms["revenue"].sum():
+        return "the cost of too much of what customers bought is not known"
     # The summary counts an unknown margin as zero; buyers without any margin give that away.
     if arms["margin"].isna().any() or arms["margin_squares"].sum() == 0:
         return "the margin of what customers bought is not known"

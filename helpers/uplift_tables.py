@@ -3,7 +3,7 @@
 import pandas as pd
 
 from helpers import summaries, uplift
-from helpers.errors import UsageError, nearest
+from helpers.errors import DataError, UsageError, nearest
 from helpers.show import count, label, percent
 from helpers.study import Study
 
@@ -21,14 +21,21 @@ WITHOUT = (
 
 
 def read_all(study: Study) -> pd.DataFrame:
-    """Read every experiment whose assignment has begun, the one that ended last first."""
+    """Read every experiment whose assignment has begun, the one that ended last first.
+
+    An experiment with an arm below the shop's smallest group is left out: its figures would be
+    those of persons.
+    """
     moments = summaries.load(study, "experiment_moments")
     experiments = summaries.load(study, "experiment_list")
+    few = moments["n"] < study.shop.privacy.min_cell
+    moments = moments[~moments["experiment_id"].isin(moments.loc[few, "experiment_id"])]
     if moments.empty or experiments.empty:
         return uplift.readout(moments.head(0), experiments.head(0)).assign(name="", ended=pd.NaT)
     known = moments[moments["experiment_id"].isin(experiments["experiment_id"])]
     about = experiments.set_index("experiment_id")
-    result = uplift.readout(known, experiments)
+    planned = {row.Index: _shares(row.planned_shares) for row in about.itertuples()}
+    result = uplift.readout(known, experiments, planned_shares=planned)
     names = about["name"].fillna(about.index.to_series())
     result = result.assign(
         name=result["experiment_id"].map(names),
@@ -36,6 +43,19 @@ def read_all(study: Study) -> pd.DataFrame:
     )
     order = ["ended", "experiment_id", "arm"]
     return result.sort_values(order, ascending=[False, True, True], ignore_index=True)
+
+
+def _shares(text: str | None) -> dict[str, float] | None:
+    """Read planned shares written as ``control=1;mail=9``; missing where none are written."""
+    if not isinstance(text, str):
+        return None
+    pairs = [part.partition("=") for part in text.split(";") if part.strip()]
+    try:
+        return {name.strip(): float(share) for name, _, share in pairs}
+    except ValueError:
+        raise DataError(
+            f"experiments.planned_shares is '{label(text)}'; it must be as control=1;mail=9."
+        ) from None
 
 
 def choose(result: pd.DataFrame, experiment: str, study: Study) -> str:
@@ -120,7 +140,7 @@ def card(study: Study, result: pd.DataFrame, experiment: str) -> str:
     """Say in a short text what one experiment believed, found and decides."""
     rows = one(result, experiment)
     if rows.empty:
-        return NEEDED
+        return needed(study)
     about = summaries.load(study, "experiment_list").set_index("experiment_id").loc[experiment]
     believed = f" Hypothesis: {label(about['hypothesis'], 200)}" if about["hypothesis"] else ""
     parts = [f"**{label(rows.iloc[0]['name'])}**, {int(about['window_days'])} days.{believed}"]
@@ -136,10 +156,24 @@ def card(study: Study, result: pd.DataFrame, experiment: str) -> str:
     return "\n\n".join(parts)
 
 
-def counts_sentence(result: pd.DataFrame) -> str:
+def needed(study: Study) -> str:
+    """Say what a shop without readable experiments would need."""
+    assigned = summaries.load(study, "assigned")
+    if assigned.empty:
+        return NEEDED
+    if not study.has("experiments"):
+        return (
+            f"Customers are assigned to {count(len(assigned))} experiments, but no table "
+            "experiments (experiment_id, window_days, control_arm, cost_per_customer) declares "
+            "them, so nothing can be read."
+        )
+    return "No declared experiment has arms large enough to be shown."
+
+
+def counts_sentence(study: Study, result: pd.DataFrame) -> str:
     """Say how many experiments there are and how they were decided."""
     if result.empty:
-        return NEEDED
+        return needed(study)
     experiments = result["experiment_id"].nunique()
     found = verdicts(result).value_counts().sort_index()
     tally = ", ".join(f"{count(n)} {name}" for name, n in found.items())
@@ -152,8 +186,8 @@ def saved_sentence(result: pd.DataFrame) -> str:
     if saved.empty:
         return "No experiment has customers with earlier purchases to adjust for."
     return (
-        f"Taking earlier margin into account removed between {percent(max(saved.min(), 0))} and "
-        f"{percent(max(saved.max(), 0))} of the variance; the effect it estimates is the same."
+        f"Taking earlier margin into account removed between {percent(saved.min())} and "
+        f"{percent(saved.max())} of the variance; the effect it estimates is the same."
     )
 
 
@@ -176,10 +210,12 @@ def checks(study: Study, result: pd.DataFrame) -> pd.DataFrame:
     assigned = summaries.load(study, "assigned").set_index("experiment_id")["customers"]
     by_experiment = moments.groupby("experiment_id")["n"].sum()
     unknown = set(moments["experiment_id"]) - set(experiments["experiment_id"])
+    shown = result["experiment_id"].unique()
+    by_shown = by_experiment[by_experiment.index.isin(shown)]
     read = result["n"].sum() + result.groupby("experiment_id")["control_n"].first().sum()
     rows = [
         ("Assigned customers less customers in arms", (assigned - by_experiment).abs().sum()),
-        ("Customers in arms less customers in the readout", by_experiment.sum() - read),
+        ("Customers in the arms shown less customers in the readout", by_shown.sum() - read),
         ("Experiments with assignments but no declaration", len(unknown)),
         ("Customers put in more than one arm", moments["switched"].sum()),
     ]

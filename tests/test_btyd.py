@@ -356,7 +356,8 @@ class TestInvariance:
 
 class TestStableForms:
     def test_against_high_precision(self):
-        mpmath = pytest.importorskip("mpmath")
+        import mpmath
+
         mpmath.mp.dps = 60
         rng = np.random.default_rng(1)
         cases = [

@@ -20,18 +20,19 @@ def test_every_row_and_cent_is_accounted_for(make_shop):
         ",anna,2026-01-06,1.00\n6,,2026-01-06,2.00\n7,anna,sometime,4.00\n8,anna,2026-01-06,n/a\n"
         "9,anna,2026-05-01,8.00\n1,anna,2026-01-05 10:00:00,20.00\n"
     )
+    faulty += "10,dora,2026-03-02,1.00\n11,dora,2026-03-03,1.00\n"
     toml = 'complete_through = 2026-03-31\nduplicates = "quarantine"'
     orders = prepared(make_shop(faulty, toml=toml)).tables["orders"]
     assert {row["reason"]: row["rows"] for row in orders["set_aside"]} == {
         "order_id_missing": 1, "customer_id_missing": 1, "ordered_at_unreadable": 1,
         "revenue_unreadable": 1, "after_the_export": 1, "duplicate_line": 1,
     }  # fmt: skip
-    assert orders["rows"] == 11 and orders["kept"] == 5
+    assert orders["rows"] == 13 and orders["kept"] == 7
     aside = sum(row["rows"] for row in orders["set_aside"])
     assert orders["rows"] == orders["kept"] + aside
     money = sum(row["money"] for row in orders["set_aside"])
-    assert orders["money"] == orders["money_kept"] + money == 16275
-    assert orders["money_kept"] == 12775
+    assert orders["money"] == orders["money_kept"] + money == 16475
+    assert orders["money_kept"] == 12975
 
 
 def test_duplicates_are_kept_and_flagged_by_default(make_shop):
@@ -231,3 +232,53 @@ def test_files_with_other_headers_are_joined_by_name(make_shop):
     channels = study.table("orders").order_by("order_id").channel.execute()
     assert study.info.tables["orders"]["money"] == 5000 + 1225
     assert channels.isna().tolist() == [True, True, False]
+
+
+def test_mostly_unusable_orders_are_refused(make_shop):
+    swapped = ORDERS.replace("2026-01", "2026-13").replace("2026-02", "2026-14")
+    with pytest.raises(DataError, match="only 1 rows of orders.csv can be used") as caught:
+        prepared(make_shop(swapped))
+    assert "ordered_at_unreadable: 4" in str(caught.value)
+    assert "nan" not in str(caught.value)
+
+
+def test_refunds_only_are_refused(make_shop):
+    text = "order_id,customer_id,ordered_at,revenue\n1,a,2026-01-01,-5\n2,b,2026-01-31,-6\n"
+    with pytest.raises(DataError, match="every order row is a refund"):
+        prepared(make_shop(text))
+
+
+def test_a_month_without_orders_inside_the_history_is_refused(make_shop):
+    text = ORDERS + "9,dora,2026-06-30,1\n"
+    shop = load_shop(str(make_shop(text)))
+    info = cleaning.prepare(shop)
+    assert info.months_without_orders == ["2026-04", "2026-05"]
+    with pytest.raises(DataError, match="2026-05 has no orders"):
+        cleaning.check_month(shop, info, "2026-05")
+
+
+def test_files_that_change_during_a_run_are_noticed(make_shop, monkeypatch):
+    folder = make_shop()
+    monkeypatch.setenv("LTV_INPUTS", prepared(folder).digest)
+    assert prepared(folder).tables["orders"]["kept"] == 5
+    with (folder / "orders.csv").open("a") as file:
+        file.write("6,dora,2026-04-30,1.00\n")
+    with pytest.raises(DataError, match="changed while the run was going on"):
+        prepared(folder)
+
+
+def test_a_first_line_of_data_is_not_shown(make_shop):
+    for first in ("17,anna.smith,Berlin,9.50", "anna@example.org,x,y,z", "anna-4711,Meyer 12,a,b"):
+        with pytest.raises(DataError) as caught:
+            prepared(make_shop(first + "\n18,bo,Bonn,1\n"))
+        assert "does not look like names" in str(caught.value)
+        assert "nna" not in str(caught.value)
+
+
+def test_a_file_of_another_encoding_is_recognized(make_shop):
+    text = "Größe,customer_id,ordered_at,revenue\n1,a,2026-01-01,1\n".encode("cp1252")
+    with pytest.raises(DataError, match="encoding = .cp1252"):
+        prepared(make_shop(text))
+    wide = "order_id,customer_id,ordered_at,revenue\n1,ä,2026-01-31,1,5\n".encode("cp1252")
+    with pytest.raises(DataError, match="cannot be read|fields"):
+        prepared(make_shop(wide, orders_toml='encoding = "cp1252"'))

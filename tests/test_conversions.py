@@ -33,6 +33,7 @@ def test_money_is_whole_minor_units():
         710,
     ]
     assert values(lambda c: conversions.to_money(c, digits=0), ["1200"]) == [1200]
+    assert values(conversions.to_money, [".50", "-.5", ".", "3."]) == [50, -50, None, 300]
     assert values(lambda c: conversions.to_money(c, decimal=","), ["1.234,56"]) == [123456]
     assert values(conversions.to_money, [0.1, 19.99], "float64") == [10, 1999]
 
@@ -59,6 +60,7 @@ def test_booleans_and_text():
         ("2025-10-07 09:50:26 +0200", "2025-10-07 09:50:26", 120),
         ("2024-02-29 7:05", "2024-02-29 07:05:00", None),
         ("2026-01-01 00:00:00-05:30", "2026-01-01 00:00:00", -330),
+        ("2026-01-01 00:00:00+02", "2026-01-01 00:00:00", 120),
         ("2026-02-29", None, None),
         ("2026-13-01", None, None),
         ("2026-01-01 24:00", None, None),

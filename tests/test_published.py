@@ -239,10 +239,11 @@ def test_a_missing_optional_table_is_said_on_the_page(table, tmp_path):
         == economics.empty
     )
     assert (answered["Cost of serving a customer"] == "no") == (table == "service_costs")
-    assert (answered["Effect of campaigns"] == "no") == (table == "assignments")
+    assert (answered["Effect of campaigns"] == "no") == (table == "experiments")
     assert result.empty == (table in ("assignments", "experiments"))
     assert (ltv_tables.identities(periods)["largest_difference"] == 0).all()
-    assert cohort_tables.tie_out(ages, periods)["revenue"].iloc[-1] == 0
+    outside = summaries.load(study, "outside_cohorts")
+    assert cohort_tables.tie_out(ages, periods, outside)["revenue"].iloc[-1] == 0
     assert metrics.money_basis(periods) == "margin"
     if table in ("assignments", "experiments"):
-        assert "experiments" in uplift_tables.counts_sentence(result)
+        assert f"table {table}" in uplift_tables.counts_sentence(study, result)

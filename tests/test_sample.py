@@ -162,8 +162,9 @@ def test_experiments_find_what_can_be_seen_and_claim_nothing_else(study):
     assert missed <= 1
 
 
-def test_cohorts_add_up_to_history(cohort_ages, periods):
-    table = cohort_tables.tie_out(cohort_ages, periods).set_index("counted by")
+def test_cohorts_add_up_to_history(study, cohort_ages, periods):
+    table = cohort_tables.tie_out(cohort_ages, periods, summaries.load(study, "outside_cohorts"))
+    table = table.set_index("counted by")
     assert table.loc["Difference", "customers"] == 0
     assert table.loc["Difference", "revenue"] == 0
 

@@ -43,6 +43,11 @@ def test_ten_lines_are_enough(tmp_path):
             ["unknown column 'cart'", "Did you mean 'cart_id'"],
         ),
         ('preset = "cdnaw"', ["preset is 'cdnaw'", "Did you mean 'cdnow'"]),
+        (
+            '[tables.carts]\nfiles = "x.csv"\ndate_format = "dd.MM.yyyy"',
+            ["date_format is", "%d.%m.%Y"],
+        ),
+        ('[tables.carts]\nfiles = "x.csv"\ndate_format = "%d.%m.%y"', ["date_format is"]),
         ("= 3", ["is not valid TOML"]),
     ],
 )

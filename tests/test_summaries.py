@@ -31,7 +31,8 @@ def random_orders(seed: int, *, customers: int = 40) -> pd.DataFrame:
                 back = total if rng.random() < 0.5 else total // 2
                 when = day + timedelta(days=int(rng.integers(0, 60)))
                 of = order if rng.random() < 0.8 else "unknown"
-                rows.append((f"r{order}", 0, customer, day, -back, 0, of, when))
+                cost = None if rng.random() < 0.3 else 0
+                rows.append((f"r{order}", 0, customer, day, -back, cost, of, when))
             day += timedelta(days=int(rng.choice([0, 1, 20, 45, 200])))
             if day > END + timedelta(days=40):
                 break
@@ -67,11 +68,11 @@ def shop(request, make_shop):
 def obvious_days(orders: pd.DataFrame) -> dict:
     """(customer, day) -> sums in cents, by loops."""
     known = orders[[(row.refunded_at or row.ordered_at) <= END for row in orders.itertuples()]]
-    sold = {
-        (r.order_id, r.customer_id): r.ordered_at
-        for r in known.itertuples()
-        if r.order_id[0] != "r"
-    }
+    sold, complete = {}, defaultdict(lambda: True)
+    for r in known.itertuples():
+        if r.order_id[0] != "r":
+            sold[r.order_id, r.customer_id] = r.ordered_at
+            complete[r.order_id, r.customer_id] &= not pd.isna(r.cogs)
     days = defaultdict(
         lambda: {"orders": set(), "revenue": 0, "margin": 0, "covered": 0, "refunds": 0}
     )
@@ -80,8 +81,12 @@ def obvious_days(orders: pd.DataFrame) -> dict:
         day = sold.get((r.refund_of, r.customer_id), r.ordered_at) if refund else r.ordered_at
         cell = days[r.customer_id, day]
         cell["revenue"] += r.cents
-        if not pd.isna(r.cogs):
-            cell["margin"] += r.cents - int(r.cogs)
+        cost = None if pd.isna(r.cogs) else int(r.cogs)
+        if refund and (r.refund_of, r.customer_id) in sold:
+            # Its cost is known with that of its sale; none of its own: the goods are gone.
+            cost = (cost or 0) if complete[r.refund_of, r.customer_id] else None
+        if cost is not None:
+            cell["margin"] += r.cents - cost
             cell["covered"] += r.cents
         if refund:
             cell["refunds"] -= r.cents

@@ -25,17 +25,19 @@ _PACKAGES = (
     "ibis-framework",
     "ipykernel",
     "ipython",
+    "jinja2",
     "matplotlib",
+    "mistune",
     "nbclient",
     "nbconvert",
     "numpy",
     "pandas",
     "papermill",
+    "pillow",
     "pyarrow",
-    "scikit-learn",
     "scipy",
     "seaborn",
-    "statsmodels",
+    "sqlglot",
 )
 _SET = re.compile(r"(?:(?P<notebook>[^=.\s]+)\.)?(?P<name>[^=.\s]+)=(?P<value>.*)", re.DOTALL)
 

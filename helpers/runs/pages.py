@@ -1,6 +1,7 @@
 """Make the folder of a month from its executed notebooks: pages, tables, summary, index."""
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -92,7 +93,7 @@ def build_month(
     (folder / "index.html").write_text(index, encoding="utf-8", newline="\n")
     text = json.dumps(summary, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     (folder / "summary.json").write_text(text, encoding="utf-8", newline="\n")
-    refuse_private(folder)
+    refuse_private(folder, shop.folder, before.parent)
     return summary
 
 
@@ -131,14 +132,14 @@ def summarize(shop: object, month: str, pages: Sequence[Page], before: Path) -> 
     }
 
 
-def refuse_private(folder: Path) -> None:
+def refuse_private(folder: Path, *more: Path) -> None:
     """Refuse to publish a file that names a folder of this machine.
 
     Raises WorkbookError with the file's name.
     """
     kernels = Path(tempfile.gettempdir()) / "ipykernel"  # in the text of warnings
-    places = (ROOT, Path.home(), Path(sys.prefix), folder, kernels)
-    places = {str(place) for place in places if len(str(place)) > 6}
+    places = (ROOT, Path.home(), Path(sys.prefix), folder, kernels, *more)
+    places = {f"{place}{os.sep}" for place in places if place != Path(place.anchor)}
     # A path in JSON or HTML may have its separators escaped.
     forms = [form.encode() for place in places for form in (place, place.replace("\\", "\\\\"))]
     for path in sorted(folder.rglob("*")):

@@ -207,6 +207,7 @@ def _run(job: Job, step: Step, key: str, records: Path, progress: Progress) -> D
                 "LTV_RECORDS": str(records),
                 "LTV_REPORTS": str(job.reports),
                 "LTV_WORK": str(job.work),
+                "LTV_INPUTS": job.info.digest,
             },
         )
     except kernels.NotebookError:
