@@ -4,6 +4,9 @@ SHOP ?= sample
 NBVAL ?= --nbval
 BIN := .venv/bin
 
+# A target that failed is made again.
+.DELETE_ON_ERROR:
+
 .PHONY: report lab test lint refresh check clean
 
 report: .venv/.ready $(if $(filter cdnow%,$(SHOP)),.venv/.examples)
@@ -23,7 +26,7 @@ refresh check: .venv/.ready
 	$(BIN)/python -m helpers $@
 
 .venv/bin/python:
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/.ready: .venv/bin/python requirements.txt constraints.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet -r requirements.txt -c constraints.txt

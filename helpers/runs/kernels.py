@@ -6,7 +6,6 @@ one process, so nothing here changes the process's folder or environment.
 
 import logging
 import os
-import re
 import shutil
 import sys
 import warnings
@@ -21,8 +20,6 @@ from helpers.records import read_notebook
 CELL_SECONDS = 1800
 START_SECONDS = 120
 _QUIET = ["--IPKernelApp.log_level=50"]  # ipykernel reports its transport at every start
-_MASKED = re.compile(r"[\w.+-]+@[\w.-]+|[\w.-]*\d[\w.-]*\d[\w.-]*")
-_QUOTED = re.compile(r"'(?![A-Za-z_]+')[^']*'|\"(?![A-Za-z_]+\")[^\"]*\"")
 
 
 @dataclass(frozen=True)
@@ -103,9 +100,8 @@ def kernel_environment(variables: dict[str, str]) -> dict[str, str]:
 def describe(error: Exception, partial: Path) -> Failure:
     """Say what went wrong in one line without a customer's data.
 
-    A message of this workbook's own errors is given as it is. Of any other error the type and the
-    first line are given, with what may be a value from the data (mail addresses, identifiers,
-    quoted text) left out; all of it is in the notebook that is kept.
+    A message of this workbook's own errors is given as it is. Of any other error only the type is
+    given, since its text may hold a value from the data; all of it is in the notebook that is kept.
     """
     from helpers.notebook_files import find_error
 
@@ -119,9 +115,7 @@ def describe(error: Exception, partial: Path) -> Failure:
         return Failure(heading, f"a cell took longer than {CELL_SECONDS // 60} minutes.")
     if kind == "DeadKernelError":
         return Failure(heading, "the kernel died, most often because memory ran out.")
-    line = (text.strip().splitlines() or [""])[0]
-    masked = _MASKED.sub("…", _QUOTED.sub("'…'", line))[:200]
-    return Failure(heading, f"{kind}: {masked}" if masked else kind)
+    return Failure(heading, f"{kind}; its text may hold data and is kept with the notebook.")
 
 
 def keep_evidence(failed: NotebookError, folder: Path) -> Path:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from helpers import publish
-from helpers.errors import UsageError
+from helpers.errors import UsageError, WorkbookError
 from helpers.records import (
+    digest,
     earlier_months,
     read_notebook,
     reports_folder,
@@ -122,6 +123,7 @@ def run_month(job: Job, progress: Progress) -> Outcome:
             publish.rebuild_home(job.reports)
         shutil.rmtree(job.folder("runs"), ignore_errors=True)
         published = publish.read_manifest(job.target)
+        _check_place(job, published)
         months = {month: job.target.parent / month for month in earlier_months(job.month)}
         manifests = {month: publish.read_manifest(folder) for month, folder in months.items()}
         earlier = {month: publish.records_digest(found) for month, found in manifests.items()}
@@ -175,6 +177,7 @@ def _manifest(job: Job, done: Mapping[str, Done], summary: Mapping) -> dict:
         "schema": 1,
         "shop": job.shop.name,
         "title": job.shop.title,
+        "place": _place(job),
         "month": job.month,
         "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": {name: round(each.seconds, 1) for name, each in done.items()},
@@ -188,6 +191,22 @@ def _manifest(job: Job, done: Mapping[str, Done], summary: Mapping) -> dict:
         "headline": summary["figures"],
         "alerts": summary["alerts"],
     }
+
+
+def _place(job: Job) -> str:
+    """Tell a shop from another of the same name: a digest of its folder, none under data/."""
+    inside = job.shop.folder == (ROOT / "data" / job.shop.name).resolve()
+    return "" if inside else digest(str(job.shop.folder))
+
+
+def _check_place(job: Job, published: Mapping | None) -> None:
+    """Refuse to overwrite the months of another shop whose folder has the same name."""
+    if published and published.get("place", "") != _place(job):
+        raise WorkbookError(
+            f"{job.shop.name}: its reports folder holds {job.month} of a shop in another folder of "
+            "the same name. Rename one of the two folders; or, if the shop has moved, move its "
+            "months out of reports first."
+        )
 
 
 def _about(job: Job, done: Mapping[str, Done]) -> dict[str, str]:
