@@ -21,9 +21,14 @@ test: .venv/.tests lint
 lint: .venv/.tests
 	$(BIN)/ruff check . && $(BIN)/ruff format --check helpers tests
 
-# Execute the committed notebooks anew and normalize them; `check` says whether that would change anything.
-refresh check: .venv/.ready
-	$(BIN)/python -m helpers $@
+# Execute the committed notebooks anew and normalize them, after the month that 06 compares with;
+# `check` says whether that would change anything.
+refresh: .venv/.ready
+	LTV_REPORTS= $(BIN)/python -m helpers report --month 2026-05
+	$(BIN)/python -m helpers refresh
+
+check: .venv/.ready
+	$(BIN)/python -m helpers check
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }

@@ -88,9 +88,9 @@ def figures(study: Study) -> pd.DataFrame:
 
 
 def _figures(found: dict[str, dict]) -> pd.DataFrame:
-    columns = ["chapter", "name", "label", "unit", "value", "low", "high", "note"]
+    columns = ["page", "chapter", "name", "label", "unit", "value", "low", "high", "note"]
     rows = [
-        {**figure, "chapter": CHAPTERS[notebook]}
+        {**figure, "chapter": CHAPTERS[notebook], "page": notebook[:2]}
         for notebook in CHAPTERS
         for figure in found.get(notebook, {}).get("figures", [])
     ]
@@ -107,7 +107,7 @@ _FIRST = (
 
 
 def written(table: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Write the figures out in their units: chapter, figure, this month, month before, change.
+    """Write the figures out: page, figure, this month, interval, month before, change.
 
     The twelve figures that say most come first, in the order of the notebooks.
     """
@@ -118,8 +118,8 @@ def written(table: pd.DataFrame, study: Study) -> pd.DataFrame:
         before = "" if pd.isna(row.before) else text(row.before)
         change = step(row.value, row.before, row.unit)
         interval = "" if pd.isna(row.low) else f"{text(row.low)} to {text(row.high)}"
-        rows.append((row.chapter, row.label, text(row.value), interval, before, change))
-    columns = ["chapter", "figure", "this month", "interval", "month before", "change"]
+        rows.append((row.page, row.label, text(row.value), interval, before, change))
+    columns = ["page", "figure", "this month", "interval", "month before", "change"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -191,7 +191,7 @@ def month_headlines(change: pd.DataFrame, study: Study, names) -> list[Headline]
 def month_table(change: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Write the measures of the month and the month before, each in its unit."""
     rows = []
-    for row in change.itertuples():
+    for row in change.drop(index="new_customer_share").itertuples():
         text = by_unit(row.unit, study.currency)
         before = "" if pd.isna(row.previous) else text(row.previous)
         moved_by = step(row.value, row.previous, row.unit)

@@ -130,7 +130,7 @@ def test_changes_against_the_month_before(month):
     assert figure["before"] == earlier["02_historical_ltv", "ltv_margin_365d"] != figure["value"]
     table = pd.read_csv(month / "tables" / "06_headlines.csv")
     assert table["month before"].notna().sum() > 15
-    assert set(table["chapter"]) == {"Data", "Value so far", "Cohorts", "Forecast", "Campaigns"}
+    assert set(table["page"]) == {1, 2, 3, 4, 5}
 
 
 def published(folder: Path) -> dict[str, bytes]:
@@ -158,6 +158,15 @@ def test_the_same_bytes_from_another_folder_on_one_thread(reports, tmp_path):
     assert (home / "data" / "sample" / "clean").is_dir()
     first = published(reports / "sample" / "2026-05")
     assert published(tmp_path / "reports" / "sample" / "2026-05") == first
+
+
+def test_the_committed_month_is_what_the_code_gives_today(reports):
+    """Numbers only: pages also name the versions that made them."""
+    committed, fresh = (folder / "sample" / "2026-05" for folder in (ROOT / "reports", reports))
+    tables = {path.name: path.read_text() for path in sorted((committed / "tables").glob("*.csv"))}
+    assert tables == {path.name: path.read_text() for path in sorted((fresh / "tables").glob("*.csv"))}
+    summary = (committed / "summary.json").read_text(encoding="utf-8")
+    assert summary == (fresh / "summary.json").read_text(encoding="utf-8")
 
 
 def test_cdnow_is_published_from_the_real_data(tmp_path):
