@@ -10,17 +10,14 @@ Sources, cited below by short name:
 - Note 027: Hardie, Overcoming the BG/NBD model's #NUM! error problem.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import betainc, betaln, digamma, expit, gammaln, hyp2f1
 
 from helpers.errors import DataError
+from helpers.likelihood import Fit, Objective, distinct, dot, maximize
 
-LOG_LIMIT = 9.0  # a log-parameter beyond this (in scaled units) has run away: e^9 is about 8,000
-GRADIENT_LIMIT = 1e-6  # largest slope per customer of the log-likelihood that counts as a maximum
 _NODES, _WEIGHTS = (0.5 * v for v in np.polynomial.legendre.leggauss(40))
 _NODES = _NODES + 0.5  # nodes on [0, 1]
 
@@ -75,58 +72,7 @@ class States:
 
 
 @dataclass(frozen=True)
-class _Fit:
-    """What every fitted model carries: its log-likelihood, errors and number of customers."""
-
-    log_likelihood: float
-    covariance: np.ndarray = field(compare=False, repr=False)
-    n: float
-    gradient_norm: float = field(compare=False, repr=False)
-
-    names = ()  # parameters in the order of the covariance
-    floors = ()  # lower bound of each parameter, the origin of its logarithm
-
-    @property
-    def parameters(self) -> np.ndarray:
-        """The parameters in the order of ``names``."""
-        return np.array([getattr(self, name) for name in self.names])
-
-    @property
-    def standard_errors(self) -> np.ndarray:
-        """Standard error of each parameter, delta method from the log-parameters."""
-        return np.sqrt(np.diag(self.covariance))
-
-    @property
-    def aic(self) -> float:
-        """Akaike's criterion: 2 x parameters - 2 x log-likelihood; lower is better."""
-        return 2 * len(self.names) - 2 * self.log_likelihood
-
-    @property
-    def bic(self) -> float:
-        """Schwarz's criterion: parameters x ln(customers) - 2 x log-likelihood; lower is better."""
-        return len(self.names) * np.log(self.n) - 2 * self.log_likelihood
-
-    @property
-    def log_covariance(self) -> np.ndarray:
-        """Covariance of ln(parameter - floor), the scale on which the estimate is near normal."""
-        scale = self.parameters - np.array(self.floors)
-        return self.covariance / np.outer(scale, scale)
-
-    def shifted(self, log_step: np.ndarray) -> "_Fit":
-        """The same model with its log-parameters moved by ``log_step``."""
-        floors = np.array(self.floors)
-        moved = floors + (self.parameters - floors) * np.exp(log_step)
-        return replace(self, **dict(zip(self.names, moved.tolist(), strict=True)))
-
-    def log_draws(self, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Plausible moves of the log-parameters given the data: (size, parameters), normal."""
-        return rng.multivariate_normal(
-            np.zeros(len(self.names)), self.log_covariance, size, method="cholesky"
-        )
-
-
-@dataclass(frozen=True)
-class BetaGeometricFit(_Fit):
+class BetaGeometricFit(Fit):
     """A fitted BG/NBD model; alpha is in units of ``days_per_unit`` days, r, a, b have no unit.
 
     While active a customer buys at rate lambda ~ Gamma(r, alpha) and leaves after any repeat
@@ -142,33 +88,6 @@ class BetaGeometricFit(_Fit):
 
     names = ("r", "alpha", "a", "b")
     floors = (0.0, 0.0, 0.0, 0.0)
-
-
-@dataclass(frozen=True)
-class GammaGammaFit(_Fit):
-    """A fitted Gamma-Gamma model of spend per purchase: shape p, and rate nu ~ Gamma(q, gamma).
-
-    ``gamma`` (v in some texts) is in currency units; q > 1 always, so that the mean exists. The
-    log-likelihood is that of mean spend (Note 025, equation 1a); on total spend it is lower by the
-    sum of ln(frequency).
-    """
-
-    p: float
-    q: float
-    gamma: float
-
-    names = ("p", "q", "gamma")
-    floors = (0.0, 1.0, 0.0)
-
-    @property
-    def mean(self) -> float:
-        """Mean spend per purchase over all customers: p x gamma / (q - 1) (Note 025)."""
-        return self.p * self.gamma / (self.q - 1)
-
-    @property
-    def infinite_variance(self) -> bool:
-        """True if q < 2: mean spend varies so much between customers that it has no variance."""
-        return self.q < 2
 
 
 # --- fitting -------------------------------------------------------------------------------------
@@ -198,7 +117,7 @@ def fit_bgnbd(states: States) -> BetaGeometricFit:
     mean = np.average(x, weights=n)
     r = float(np.clip(mean**2 / max(spread - mean, 1e-3), 0.1, 5))
     starts = [[r, r / rate, 1.0, 3.0], [0.5, 0.5 / rate, 0.5, 1.0], [2.0, 2.0 / rate, 2.0, 20.0]]
-    found = _maximize(
+    found = maximize(
         objective, np.log(starts), n.sum(), BetaGeometricFit.names, "recency measured wrongly"
     )
     parameters = np.exp(found.log_parameters)
@@ -213,128 +132,6 @@ def fit_bgnbd(states: States) -> BetaGeometricFit:
     )
 
 
-def fit_gamma_gamma(
-    frequency: np.ndarray, total_spend: np.ndarray, n: np.ndarray | None = None
-) -> GammaGammaFit:
-    """Fit the Gamma-Gamma model to spend over repeat purchase days.
-
-    ``frequency``: days with positive spend; ``total_spend`` over those days, in currency; ``n``:
-    customers. Rows with frequency 0 carry no information and are left out. Raises DataError for
-    spend that is not above zero, or when spend hardly varies. Source: Note 025, equation 1a.
-    """
-    x, spend = (np.atleast_1d(np.asarray(v, dtype=float)) for v in (frequency, total_spend))
-    n = np.ones_like(x) if n is None else np.atleast_1d(np.asarray(n, dtype=float))
-    x, spend, n = (v[x > 0] for v in (x, spend, n))
-    if not len(x):
-        raise DataError("No repeat purchase with positive spend: there is no spend to learn from.")
-    if not (np.isfinite(spend) & (spend > 0)).all():
-        raise DataError(
-            f"{int((~(spend > 0)).sum())} of {len(spend)} spend states are not above zero: "
-            "leave purchase days without positive spend out of frequency and total_spend."
-        )
-    scale = (n * spend).sum() / (n * x).sum()
-    objective = _gamma_gamma_objective(x, spend / scale, n)
-    # log(q - 1) is searched, so q stays above 1; at each start the population mean is 1
-    starts = np.log([[p, q - 1, (q - 1) / p] for p, q in ((3.0, 3.0), (1.0, 2.0), (20.0, 10.0))])
-    hint = "one price for all, or a few who spend so much that no mean exists"
-    found = _maximize(objective, starts, n.sum(), ("p", "q - 1", "gamma"), hint)
-    above = np.exp(found.log_parameters) * [1, 1, scale]
-    return GammaGammaFit(
-        p=float(above[0]),
-        q=float(1 + above[1]),
-        gamma=float(above[2]),
-        log_likelihood=float(found.value - n.sum() * np.log(scale)),
-        covariance=np.outer(above, above) * found.log_covariance,
-        n=float(n.sum()),
-        gradient_norm=found.gradient_norm,
-    )
-
-
-Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
-
-
-@dataclass(frozen=True)
-class _Maximum:
-    log_parameters: np.ndarray
-    value: float
-    log_covariance: np.ndarray
-    gradient_norm: float
-
-
-def _maximize(
-    objective: Objective, starts: np.ndarray, n: float, names: tuple, hint: str
-) -> _Maximum:
-    """Climb from each start in turn until one ends at a maximum; else say what was found."""
-    trouble = ""
-    for start in starts:
-        search = minimize(
-            lambda theta: tuple(-v / n for v in objective(theta)),
-            np.clip(start, -LOG_LIMIT, LOG_LIMIT),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[(-LOG_LIMIT - 1, LOG_LIMIT + 1)] * len(start),
-            options={"ftol": 1e-14, "gtol": 1e-7, "maxiter": 500, "maxcor": 20},
-        )
-        theta, hessian, trouble = _polish(objective, search.x, n, names, hint)
-        if not trouble:
-            value, gradient = objective(theta)
-            norm = float(np.abs(gradient).max() / n)
-            return _Maximum(theta, value, np.linalg.inv(-hessian), norm)
-    raise DataError(trouble)
-
-
-def _polish(
-    objective: Objective, theta: np.ndarray, n: float, names: tuple, hint: str
-) -> tuple[np.ndarray, np.ndarray, str]:
-    """Finish with Newton steps; return log-parameters, Hessian and what is wrong, if anything."""
-    hessian = _hessian(objective, theta)
-    for _ in range(6):
-        if np.abs(theta).max() > LOG_LIMIT:
-            break
-        gradient = objective(theta)[1]
-        step = -np.linalg.lstsq(hessian, gradient, rcond=None)[0]
-        if np.abs(step).max() > 1 or np.abs(step).max() < 1e-9:
-            break
-        theta = theta + step
-        if np.abs(step).max() > 1e-3:
-            hessian = _hessian(objective, theta)
-    norm = np.abs(objective(theta)[1]).max() / n
-    widest = np.linalg.eigvalsh(-hessian)[0]  # 1 / variance along the least certain direction
-    found = ", ".join(f"{k} {np.exp(v):.3g}" for k, v in zip(names, theta, strict=True))
-    trouble = ""
-    if np.abs(theta).max() > LOG_LIMIT or not np.isfinite(norm) or widest < 0.1:
-        trouble = (
-            f"The fit runs away ({found}, in scaled units): the data do not pin the parameters "
-            f"down. Usual causes: customers who hardly differ, too short a history, {hint}."
-        )
-    elif norm > GRADIENT_LIMIT:
-        trouble = f"The fit did not settle ({found}; slope per customer {norm:.1e})."
-    return theta, hessian, trouble
-
-
-def _hessian(objective: Objective, theta: np.ndarray, step: float = 1e-4) -> np.ndarray:
-    """Second derivatives by central differences of the analytic gradient, made symmetric."""
-    rows = [
-        (objective(theta + step * e)[1] - objective(theta - step * e)[1]) / (2 * step)
-        for e in np.eye(len(theta))
-    ]
-    return (np.array(rows) + np.array(rows).T) / 2
-
-
-def _dot(u: np.ndarray, v: np.ndarray) -> float:
-    """Sum of products without BLAS, whose last digits depend on the number of threads."""
-    return float(np.einsum("i,i->", u, v))
-
-
-def _distinct(values: np.ndarray, per_unit: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct values and each row's position among them; whole days are looked up, not sorted."""
-    days = values * per_unit
-    key = np.rint(days)
-    if np.abs(days - key).max(initial=0) < 1e-6 and key.max(initial=0) < 20_000:
-        return np.arange(int(key.max(initial=0)) + 1) / per_unit, key.astype(np.intp)
-    return np.unique(values, return_inverse=True)
-
-
 def _bgnbd_objective(states: States, scale: float) -> Objective:
     """Log-likelihood of BG/NBD and its gradient as functions of ln(r, alpha, a, b).
 
@@ -343,13 +140,13 @@ def _bgnbd_objective(states: States, scale: float) -> Objective:
     A1 + A2 need distinct x only, A3 distinct T only, and the last term repeaters only.
     """
     x, n, days = states.frequency, states.n, states.days_per_unit
-    ux, ix = _distinct(x)
+    ux, ix = distinct(x)
     n_x = np.bincount(ix, n, len(ux))
     ux, n_x = ux[n_x > 0], n_x[n_x > 0]
-    uT, iT = _distinct(states.T, days)
+    uT, iT = distinct(states.T, days)
     n_T, x_T = np.bincount(iT, n, len(uT)), np.bincount(iT, n * x, len(uT))
     rows = x > 0
-    ut, it = _distinct(states.recency[rows], days)
+    ut, it = distinct(states.recency[rows], days)
     uT, ut, iT, x, n = uT / scale, ut / scale, iT[rows], x[rows], n[rows]
     total = n_x.sum()
 
@@ -361,53 +158,21 @@ def _bgnbd_objective(states: States, scale: float) -> Objective:
         small = np.exp(-np.abs(d))
         left = n * np.where(d > 0, 1.0, small) / (1 + small)  # n x P(left | data)
         value = (
-            _dot(n_x, gammaln(r + ux) + gammaln(b + ux) - gammaln(a + b + ux))
+            dot(n_x, gammaln(r + ux) + gammaln(b + ux) - gammaln(a + b + ux))
             + total * (gammaln(a + b) - gammaln(b) - gammaln(r) + r * np.log(alpha))
-            - _dot(r * n_T + x_T, log_T)
-            + _dot(n, np.maximum(d, 0) + np.log1p(small))
+            - dot(r * n_T + x_T, log_T)
+            + dot(n, np.maximum(d, 0) + np.log1p(small))
         )
         per_T, per_t = 1 / (alpha + uT), 1 / (alpha + ut)
-        by_r = _dot(n_x, digamma(r + ux)) - total * (digamma(r) - np.log(alpha))
-        by_alpha = total * r / alpha - _dot(r * n_T + x_T, per_T)
-        by_a = total * digamma(a + b) - _dot(n_x, digamma(a + b + ux))
-        by_b = by_a + _dot(n_x, digamma(b + ux)) - total * digamma(b)
+        by_r = dot(n_x, digamma(r + ux)) - total * (digamma(r) - np.log(alpha))
+        by_alpha = total * r / alpha - dot(r * n_T + x_T, per_T)
+        by_a = total * digamma(a + b) - dot(n_x, digamma(a + b + ux))
+        by_b = by_a + dot(n_x, digamma(b + ux)) - total * digamma(b)
         gradient = [
-            by_r - _dot(n_T, log_T) + _dot(left, ratio),
-            by_alpha + _dot(left, (r + x) * (per_T[iT] - per_t[it])),
+            by_r - dot(n_T, log_T) + dot(left, ratio),
+            by_alpha + dot(left, (r + x) * (per_T[iT] - per_t[it])),
             by_a + left.sum() / a,
-            by_b - _dot(left, 1 / (b + x - 1)),
-        ]
-        return float(value), np.array(gradient) * np.exp(theta)
-
-    return objective
-
-
-def _gamma_gamma_objective(x: np.ndarray, spend: np.ndarray, n: np.ndarray) -> Objective:
-    """Log-likelihood of mean spend and its gradient as functions of ln(p, q - 1, gamma)."""
-    ux, ix = _distinct(x)
-    n_x = np.bincount(ix, n, len(ux))
-    ux, n_x = ux[n_x > 0], n_x[n_x > 0]
-    total, log_spend = n_x.sum(), np.log(spend)
-    n_times_x, spend_x = n * x, _dot(n * x, log_spend)
-    fixed = _dot(n, np.log(x) - log_spend)
-
-    def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        p, above, g = np.exp(theta)
-        q = 1 + above
-        log_sum, per_sum = np.log(g + spend), 1 / (g + spend)
-        weights = p * n_times_x + q * n
-        value = (
-            _dot(n_x, gammaln(p * ux + q) - gammaln(p * ux))
-            + total * (q * np.log(g) - gammaln(q))
-            + p * spend_x
-            - _dot(weights, log_sum)
-            + fixed
-        )
-        both = digamma(p * ux + q)
-        gradient = [
-            _dot(n_x, ux * (both - digamma(p * ux))) + spend_x - _dot(n_times_x, log_sum),
-            _dot(n_x, both) + total * (np.log(g) - digamma(q)) - _dot(n, log_sum),
-            total * q / g - _dot(weights, per_sum),
+            by_b - dot(left, 1 / (b + x - 1)),
         ]
         return float(value), np.array(gradient) * np.exp(theta)
 
@@ -470,8 +235,8 @@ def distinct_pairs(states: States) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     Given being alive, recency no longer matters, and these pairs are far fewer than the states.
     """
-    ux, ix = _distinct(states.frequency)
-    uT, iT = _distinct(states.T, states.days_per_unit)
+    ux, ix = distinct(states.frequency)
+    uT, iT = distinct(states.T, states.days_per_unit)
     pair, position = np.unique(ix.astype(np.int64) * len(uT) + iT, return_inverse=True)
     return ux[pair // len(uT)], uT[pair % len(uT)], position
 
@@ -538,7 +303,7 @@ def frequency_table(fit: BetaGeometricFit, states: States, last: int = 7) -> np.
     """
     counts = np.minimum(states.frequency, last).astype(int)
     seen = np.bincount(counts, states.n, last + 1)
-    uT, iT = _distinct(states.T, states.days_per_unit)
+    uT, iT = distinct(states.T, states.days_per_unit)
     n_T = np.bincount(iT, states.n, len(uT))
     expected = (purchase_pmf(fit, np.arange(last)[:, None], uT) * n_T).sum(axis=1)
     return np.column_stack([seen, np.append(expected, n_T.sum() - expected.sum())])
@@ -589,32 +354,3 @@ def same_count(states: States, t: float) -> np.ndarray:
 
 
 # --- spend ---------------------------------------------------------------------------------------
-
-
-def spend_line(fit: GammaGammaFit, frequency: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Expected spend per purchase as a line in total spend: E = intercept + slope x total spend.
-
-    Note 025, equation 5: p (gamma + x m) / (p x + q - 1), a blend of the population's mean and the
-    customer's own. Frequency counts days with positive spend; 0 gives the population's mean.
-    """
-    denominator = fit.p * np.asarray(frequency, dtype=float) + fit.q - 1
-    return fit.p * fit.gamma / denominator, fit.p / denominator
-
-
-def expected_spend(
-    fit: GammaGammaFit, frequency: np.ndarray, total_spend: np.ndarray
-) -> np.ndarray:
-    """Expected spend per purchase of a customer, given days and total spend so far (Note 025)."""
-    intercept, slope = spend_line(fit, frequency)
-    return intercept + slope * np.asarray(total_spend, dtype=float)
-
-
-def draw_spend_rates(
-    fit: GammaGammaFit, frequency: np.ndarray, total_spend: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Draw each customer's nu from its posterior Gamma(q + p x, gamma + total spend).
-
-    The customer's mean spend is then p / nu, and the sum of k purchases is Gamma(p k) / nu.
-    """
-    shape = fit.q + fit.p * np.asarray(frequency, dtype=float)
-    return rng.standard_gamma(shape) / (fit.gamma + np.asarray(total_spend, dtype=float))

@@ -11,8 +11,9 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from helpers.economics import Payback, payback_age
 from helpers.errors import DataError, UsageError, nearest
-from helpers.ltv import AGE_UNITS, HORIZONS, Payback, complete_through, payback_age
+from helpers.ltv import AGE_UNITS, HORIZONS, complete_through
 from helpers.metrics import Interval, mean_interval, wilson
 
 TRIANGLES = ("retention", "revenue", "margin", "refunds", "cost", "orders")

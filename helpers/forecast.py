@@ -9,23 +9,17 @@ Orders are repeat purchase days from BG/NBD, spend is revenue per purchase day f
 the middle of each step. Customers not yet acquired are not in it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import pandas as pd
 
-from helpers import btyd
+from helpers import btyd, gamma_gamma
 from helpers.errors import DataError, UsageError, nearest
+from helpers.gamma_gamma import GammaGammaFit
+from helpers.terms import Terms
 
-DAYS_PER_YEAR = 365.25
-DAYS_IN = {
-    "days": 1.0,
-    "weeks": 7.0,
-    "months": DAYS_PER_YEAR / 12,
-    "years": DAYS_PER_YEAR,
-}
 STATE = ["frequency", "first_day", "last_day"]
 MODEL = "BG/NBD"
 
@@ -33,76 +27,11 @@ Day = str | date | pd.Timestamp
 
 
 @dataclass(frozen=True)
-class Horizon:
-    """How far ahead we look: a number with its unit (days, weeks, months, years).
-
-    >>> Horizon(12, "months").days
-    365.25
-    """
-
-    value: float
-    unit: str = "months"
-
-    def __post_init__(self):
-        if self.unit not in DAYS_IN:
-            raise UsageError(
-                f"horizon unit is '{self.unit}', must be one of {', '.join(DAYS_IN)}."
-                + nearest(self.unit, DAYS_IN)
-            )
-        if not 0 < self.days <= 50 * DAYS_PER_YEAR:
-            raise UsageError(f"horizon is {self.value} {self.unit}, must be 1 day to 50 years.")
-
-    @property
-    def days(self) -> float:
-        """The length in days."""
-        return self.value * DAYS_IN[self.unit]
-
-    @property
-    def edges(self) -> np.ndarray:
-        """Days from now at which a monthly step begins or ends: 0, 30.4, ..., the horizon."""
-        whole = np.arange(0, self.days - 1e-6, DAYS_IN["months"])
-        return np.append(whole, self.days)
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What an order is worth to the shop, and when.
-
-    ``margin_rate``: contribution margin as a share of revenue; ``cost_to_serve``: money per order
-    that the margin does not yet hold; ``discount_rate``: annual and effective (0.1 is 10% a year).
-    """
-
-    horizon: Horizon = Horizon(12, "months")
-    margin_rate: float = 1.0
-    cost_to_serve: float = 0.0
-    discount_rate: float = 0.0
-
-    def __post_init__(self):
-        rules = {
-            "margin_rate": (self.margin_rate <= 1, "at most 1 (a share of revenue)"),
-            "cost_to_serve": (self.cost_to_serve >= 0, "money per order, 0 or more"),
-            "discount_rate": (
-                0 <= self.discount_rate < 10,
-                "annual and effective, a share from 0 to 10 (0.1 is 10% a year)",
-            ),
-        }
-        for name, (holds, rule) in rules.items():
-            if not holds:  # also catches a number that is missing (NaN)
-                raise UsageError(f"{name} == {getattr(self, name)}, must be {rule}.")
-
-    @property
-    def discount_factors(self) -> np.ndarray:
-        """What one unit of money in the middle of each step is worth today."""
-        edges = self.horizon.edges
-        return (1 + self.discount_rate) ** -((edges[1:] + edges[:-1]) / 2 / DAYS_PER_YEAR)
-
-
-@dataclass(frozen=True)
 class Models:
     """The purchase and the spend model fitted on what was known at ``as_of``."""
 
     purchase: btyd.BetaGeometricFit
-    spend: btyd.GammaGammaFit
+    spend: GammaGammaFit
     as_of: pd.Timestamp
 
 
@@ -148,19 +77,20 @@ def why_not(
     customers = int(states["n"].sum())
     repeaters = int(states.loc[states["frequency"] > 0, "n"].sum())
     if customers < min_customers:
-        return f"{_count(customers, 'customer')}: a forecast needs at least {min_customers}."
+        return f"{counted(customers, 'customer')}: a forecast needs at least {min_customers}."
     days = (pd.Timestamp(as_of) - pd.to_datetime(states["first_day"]).min()).days
     if days < min_days:
-        return f"{_count(days, 'day')} of history: a forecast needs at least {min_days}."
+        return f"{counted(days, 'day')} of history: a forecast needs at least {min_days}."
     if repeaters < min_repeaters:
         return (
-            f"{_count(repeaters, 'customer')} bought on more than one day: "
+            f"{counted(repeaters, 'customer')} bought on more than one day: "
             f"a forecast needs at least {min_repeaters}."
         )
     return ""
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Write a number of things that is too few: Only 3 customers."""
     return f"Only {number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -173,7 +103,8 @@ def fit_models(
     Raises DataError with what was found when a model cannot be fitted.
     """
     purchase = btyd.fit_bgnbd(states_at(states, as_of, days_per_unit))
-    spend = btyd.fit_gamma_gamma(*(spend_states[c] for c in ("frequency", "total_spend", "n")))
+    columns = (spend_states[name] for name in ("frequency", "total_spend", "n"))
+    spend = gamma_gamma.fit_gamma_gamma(*columns)
     return Models(purchase, spend, pd.Timestamp(as_of))
 
 
@@ -201,7 +132,7 @@ def score_spend(spend_states: pd.DataFrame, models: Models) -> pd.DataFrame:
     discounted_orders x (expected spend x margin rate - cost to serve), in a join.
     """
     frequency = np.union1d([0], spend_states["frequency"].unique()).astype(int)
-    intercept, slope = btyd.spend_line(models.spend, frequency)
+    intercept, slope = gamma_gamma.spend_line(models.spend, frequency)
     return pd.DataFrame({"spend_frequency": frequency, "intercept": intercept, "slope": slope})
 
 
@@ -235,26 +166,6 @@ def score_states(
     )
 
 
-def value_tiers(
-    scores: pd.DataFrame,
-    *,
-    shares: Sequence[float] = (0.1, 0.2, 0.3, 0.4),
-    names: Sequence[str] = ("top 10%", "next 20%", "next 30%", "last 40%"),
-) -> pd.DataFrame:
-    """Sort customers into tiers by expected value: the same frame with a column ``tier``.
-
-    ``shares`` of customers from the most valuable down, adding up to 1. A state is never split, so
-    sizes are near the shares. Equal values are ordered by state, so the answer is the same again.
-    """
-    if len(shares) != len(names) or abs(sum(shares) - 1) > 1e-9:
-        raise UsageError(f"shares == {tuple(shares)}, must add up to 1, one for each of {names}.")
-    ranked = scores.sort_values(["clv", *STATE], ascending=[False, True, True, True])
-    middle = (ranked["n"].cumsum() - ranked["n"] / 2) / ranked["n"].sum()
-    tier = np.searchsorted(np.cumsum(shares)[:-1], middle, side="right")
-    named = pd.Categorical.from_codes(tier, list(names), ordered=True)
-    return ranked.assign(tier=named).sort_index()
-
-
 def _orders_if_alive(fit: btyd.BetaGeometricFit, pairs: tuple, terms: Terms) -> np.ndarray:
     """Expected orders given being active, by distinct (x, T) and step: (pairs, steps)."""
     x, T, _ = pairs
@@ -267,16 +178,17 @@ def _has_spend(states: pd.DataFrame) -> bool:
 
 
 def _expected_spend(
-    states: pd.DataFrame, spend_states: pd.DataFrame, fit: btyd.GammaGammaFit
+    states: pd.DataFrame, spend_states: pd.DataFrame, fit: GammaGammaFit
 ) -> np.ndarray:
     """Expected revenue per order of a customer of each state."""
     if _has_spend(states):
         mean_total = states["total_spend"] / states["n"]
-        return btyd.expected_spend(fit, states["spend_frequency"], mean_total)
+        return gamma_gamma.expected_spend(fit, states["spend_frequency"], mean_total)
     known = spend_states[spend_states["frequency"] > 0]
     total = (known["total_spend"] * known["n"]).groupby(known["frequency"]).sum()
     mean_total = total / known.groupby("frequency")["n"].sum()
-    by_frequency = pd.Series(btyd.expected_spend(fit, mean_total.index, mean_total), total.index)
+    expected = gamma_gamma.expected_spend(fit, mean_total.index, mean_total)
+    by_frequency = pd.Series(expected, total.index)
     # no spend seen at this frequency: what a customer without history is expected to spend
     return states["frequency"].map(by_frequency).fillna(fit.mean).to_numpy(float)
 
@@ -371,7 +283,7 @@ class _Book:
         pairs = btyd.distinct_pairs(at)
         return cls(states, spend_states, at, pairs, group, list(names), by, terms)
 
-    def expected(self, purchase: btyd.BetaGeometricFit, spend: btyd.GammaGammaFit) -> np.ndarray:
+    def expected(self, purchase: btyd.BetaGeometricFit, spend: GammaGammaFit) -> np.ndarray:
         """Expected orders and revenue of all customers: (2, steps, groups)."""
         n_alive = self.at.n * btyd.p_alive(purchase, self.at)
         n_money = n_alive * _expected_spend(self.states, self.spend_states, spend)
@@ -382,7 +294,7 @@ class _Book:
         # einsum, not BLAS: the last digits must not depend on the number of threads
         return np.array([np.einsum("ps,pg->sg", steps, w.reshape(size)) for w in weights])
 
-    def measures(self, purchase: btyd.BetaGeometricFit, spend: btyd.GammaGammaFit) -> np.ndarray:
+    def measures(self, purchase: btyd.BetaGeometricFit, spend: GammaGammaFit) -> np.ndarray:
         """Expected orders and revenue, then both discounted: (4, groups)."""
         by_step = self.expected(purchase, spend)
         discounted = by_step * self.terms.discount_factors[:, None]
@@ -469,14 +381,14 @@ def _simulate(
     book: _Book,
     people: _People,
     purchase: btyd.BetaGeometricFit,
-    spend: btyd.GammaGammaFit,
+    spend: GammaGammaFit,
     rng: np.random.Generator,
 ) -> np.ndarray:
     """One possible future: (orders, revenue, and the same two discounted) by group."""
     edges = book.terms.horizon.edges / purchase.days_per_unit
     drawn = btyd.simulate_purchases(purchase, people.at, edges[-1], rng)
     buyers, owner = np.unique(drawn.row, return_inverse=True)
-    rate = btyd.draw_spend_rates(
+    rate = gamma_gamma.draw_spend_rates(
         spend, people.spend_frequency[buyers], people.total_spend[buyers], rng
     )
     revenue = rng.standard_gamma(spend.p, len(owner)) / rate[owner]
@@ -559,178 +471,3 @@ def _steps(by_step: np.ndarray, terms: Terms) -> pd.DataFrame:
 
 
 # --- how far to trust it -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Holdout:
-    """How the purchase model did on a period that it had not seen, against naive rules.
-
-    ``reason``: why there is no check, and then everything else is None or empty. ``scores``: one
-    row per rule: orders (forecast), actual, error, bias (error / actual), and per customer mae,
-    rmse and msle. ``low`` and ``high``: the model's own 90% interval of the total. ``bins``: mean
-    holdout orders of a customer by frequency before the cutoff: frequency ("0" to "7+"), customers,
-    actual and one column per rule. ``best``: the rule with the lowest rmse (mae would be won by
-    forecasting zero for everyone); ``best_total``: the one nearest to the total; ``verdict`` says
-    it in a sentence.
-    """
-
-    reason: str
-    cutoff: pd.Timestamp
-    end: pd.Timestamp
-    scores: pd.DataFrame | None = None
-    bins: pd.DataFrame | None = None
-    best: str = ""
-    best_total: str = ""
-    verdict: str = ""
-    fit: btyd.BetaGeometricFit | None = None
-    low: float = np.nan
-    high: float = np.nan
-
-    @property
-    def inside(self) -> bool:
-        """Whether the actual total lies in the model's own interval."""
-        return self.scores is not None and self.low <= self.scores["actual"].iloc[0] <= self.high
-
-    @property
-    def bias(self) -> float:
-        """The model's error of the total, as a share of actual orders; missing without a check."""
-        return np.nan if self.scores is None else float(self.scores["bias"].iloc[0])
-
-
-def holdout_cutoff(first_day: Day, as_of: Day, horizon: Horizon) -> pd.Timestamp:
-    """Choose the day that ends the calibration: the horizon before ``as_of``, at most half way."""
-    days = (pd.Timestamp(as_of) - pd.Timestamp(first_day)).days
-    return pd.Timestamp(as_of) - pd.Timedelta(days=int(min(horizon.days, days / 2)))
-
-
-def holdout_check(
-    holdout_states: pd.DataFrame,
-    *,
-    cutoff: Day,
-    end: Day,
-    days_per_unit: float = 7.0,
-    last_bin: int = 7,
-    min_days: int = 28,
-) -> Holdout:
-    """Fit on what was known at ``cutoff``, forecast to ``end``, and compare with what happened.
-
-    ``holdout_states``: one row per distinct state at the cutoff and count of purchase days after
-    it, up to ``end``: frequency, first_day, last_day, holdout_frequency, n; every customer seen by
-    the cutoff, also those without a holdout order. Customers first seen later are no part of it.
-    The naive rules: each at their own past rate (x / T), and as many orders as in as long a stretch
-    before (column previous_frequency if it is there, else x, or its share by time where T is
-    longer). Where the data cannot carry a check, ``reason`` says so and there is no number.
-    """
-    cutoff, end = pd.Timestamp(cutoff), pd.Timestamp(end)
-    if end <= cutoff:
-        raise UsageError(f"end == {end:%Y-%m-%d}, must be after cutoff {cutoff:%Y-%m-%d}.")
-    reason = why_not(holdout_states, cutoff)
-    if not reason and (end - cutoff).days < min_days:
-        reason = f"{_count((end - cutoff).days, 'day')} held out: a check needs {min_days}."
-    if not reason and not holdout_states["holdout_frequency"].sum():
-        reason = "Nobody who was a customer at the cutoff has bought since: nothing to compare."
-    if reason:
-        return Holdout(reason, cutoff, end)
-    at = states_at(holdout_states, cutoff, days_per_unit)
-    try:
-        fit = btyd.fit_bgnbd(at)
-    except DataError as fault:
-        return Holdout(str(fault), cutoff, end)
-    t = (end - cutoff).days / days_per_unit
-    count = btyd.same_count(at, t)
-    if "previous_frequency" in holdout_states:
-        count = holdout_states["previous_frequency"].to_numpy(float)
-    rules = {
-        MODEL: btyd.expected_purchases(fit, at, t),
-        "same rate": btyd.same_rate(at, t),
-        "same count": count,
-    }
-    actual = holdout_states["holdout_frequency"].to_numpy(float)
-    scores = _scores(rules, actual, at.n)
-    best = scores.loc[scores["rmse"].idxmin(), "rule"]
-    best_total = scores.loc[scores["error"].abs().idxmin(), "rule"]
-    bins = _bins(rules, actual, at, last_bin)
-    verdict = _verdict(best, best_total)
-    low, high = _total_interval(fit, at, t)
-    return Holdout("", cutoff, end, scores, bins, best, best_total, verdict, fit, low, high)
-
-
-def _total_interval(
-    fit: btyd.BetaGeometricFit, at: btyd.States, t: float, *, draws: int = 200, most: int = 20_000
-) -> tuple[float, float]:
-    """Give the 90% predictive interval of the total, from parameter draws and simulated customers.
-
-    Above ``most`` customers an even sample is simulated, and its noise scaled to all of them.
-    """
-    rng = np.random.default_rng(0)
-    rows = np.repeat(np.arange(len(at)), at.n.astype(int))
-    share = min(1.0, most / len(rows))
-    rows = rows[np.linspace(0, len(rows) - 1, round(len(rows) * share)).astype(int)]
-    each = btyd.States(at.frequency[rows], at.recency[rows], at.T[rows], None, at.days_per_unit)
-    totals, means = [], []
-    for move in fit.log_draws(draws, rng):
-        moved = fit.shifted(move)
-        totals.append(len(btyd.simulate_purchases(moved, each, t, rng).row))
-        means.append(float(btyd.expected_purchases(moved, each, t).sum()))
-    noise = (np.array(totals) - np.array(means)) / np.sqrt(share)
-    found = np.quantile(np.array(means) / share + noise, [0.05, 0.95])
-    return float(found[0]), float(found[1])
-
-
-def _scores(rules: dict[str, np.ndarray], actual: np.ndarray, n: np.ndarray) -> pd.DataFrame:
-    rows = []
-    for rule, forecast in rules.items():
-        miss, total = forecast - actual, (n * actual).sum()
-        ratio = np.log1p(forecast) - np.log1p(actual)
-        rows.append(
-            {
-                "rule": rule,
-                "orders": (n * forecast).sum(),
-                "actual": total,
-                "error": (n * miss).sum(),
-                "bias": (n * miss).sum() / total,
-                "mae": np.average(np.abs(miss), weights=n),
-                "rmse": np.sqrt(np.average(miss**2, weights=n)),
-                "msle": np.average(ratio**2, weights=n),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _bins(rules: dict, actual: np.ndarray, at: btyd.States, last: int) -> pd.DataFrame:
-    """Mean holdout orders of a customer by frequency; a frequency nobody has gets no row."""
-    code = np.minimum(at.frequency, last).astype(int)
-    customers = np.bincount(code, at.n, last + 1)
-    names = [f"{k}+" if k == last else str(k) for k in range(last + 1)]
-    seen = customers > 0
-    table = {"frequency": np.array(names)[seen], "customers": customers[seen].astype(int)}
-    for name, orders in {"actual": actual, **rules}.items():
-        table[name] = np.bincount(code, at.n * orders, last + 1)[seen] / customers[seen]
-    return pd.DataFrame(table)
-
-
-def _verdict(best: str, best_total: str) -> str:
-    if best == best_total == MODEL:
-        return f"{MODEL} beats the naive rules, customer by customer and in total."
-    if best == MODEL:
-        return f"{MODEL} is closest customer by customer; in total '{best_total}' is closer."
-    if best_total == MODEL:
-        return f"{MODEL} is closest in total; customer by customer '{best}' is closer."
-    return f"{MODEL} does not beat the naive rules: '{best}' is closer customer by customer" + (
-        " and in total." if best == best_total else f", '{best_total}' in total."
-    )
-
-
-def tracking(states: pd.DataFrame, fit: btyd.BetaGeometricFit, end: Day) -> pd.DataFrame:
-    """Repeat orders expected each day from these customers' first days on, to hold against fact.
-
-    ``states``: first_day and n. One row per day from the first first_day to ``end``: day, expected,
-    cumulative. Daily counts of new customers meet the daily steps of E[X(t)] in a convolution.
-    """
-    first = pd.to_datetime(states["first_day"])
-    start, end = first.min(), pd.Timestamp(end)
-    days = pd.date_range(start, end)
-    born = np.bincount((first - start).dt.days, states["n"], len(days))[: len(days)]
-    curve = btyd.expected_purchases_new(fit, np.arange(len(days)) / fit.days_per_unit)
-    expected = np.convolve(born, np.diff(curve, prepend=0.0))[: len(days)]
-    return pd.DataFrame({"day": days, "expected": expected, "cumulative": expected.cumsum()})

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 
 from helpers import btyd, forecast, metrics, summaries
-from helpers.forecast import ClvForecast, Holdout, Horizon, Models, Terms
+from helpers.forecast import ClvForecast, Models
+from helpers.holdout import Holdout, holdout_check, holdout_cutoff
 from helpers.show import count, percent
 from helpers.study import Study
+from helpers.terms import Horizon, Terms
 
 TIERS = [name for name, _ in summaries.TIERS]
 
@@ -26,9 +28,9 @@ class Outlook:
 
 def load_holdout(study: Study, states: pd.DataFrame, horizon: Horizon) -> Holdout:
     """Fit on the part of history before a cut-off and forecast the part after it."""
-    cutoff = forecast.holdout_cutoff(states["first_day"].min(), study.end, horizon)
+    cutoff = holdout_cutoff(states["first_day"].min(), study.end, horizon)
     seen = summaries.load(study, "holdout_states", split=f"{cutoff:%Y-%m-%d}")
-    return forecast.holdout_check(seen, cutoff=cutoff, end=study.end)
+    return holdout_check(seen, cutoff=cutoff, end=study.end)
 
 
 def terms_of(

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from helpers import ltv, metrics
+from helpers import ltv, metrics, repurchase
 from helpers.show import count, months, percent, ratio
 
 REPEAT_DAYS = (30, 60, 90, 180, 365)
@@ -63,7 +63,7 @@ def repeat_shares(gaps: pd.DataFrame, *, min_cell: int = 10) -> pd.DataFrame:
 
     Missing where fewer than ``min_cell`` customers are still observed and waiting on that day.
     """
-    found = [(days, metrics.repeat_within(gaps, days)) for days in REPEAT_DAYS]
+    found = [(days, repurchase.repeat_within(gaps, days)) for days in REPEAT_DAYS]
     table = pd.DataFrame(
         [(days, f"{days} days", e.value, e.low, e.high, e.n) for days, e in found],
         columns=["days", "within", "share", "low", "high", "observed"],
@@ -76,7 +76,7 @@ def formula_table(
     periods: pd.DataFrame, gaps: pd.DataFrame, observed: pd.Series, basis: str, money
 ) -> pd.DataFrame:
     """Set out the formula LTV with every input, and beside it what was observed."""
-    window = metrics.inactivity_window(gaps)
+    window = repurchase.inactivity_window(gaps)
     if window.days is None:
         return pd.DataFrame([("Formula LTV", "no figure", window.reason)], columns=_FORMULA)
     value, churn = ltv.ltv_formula_history(periods, gaps, window_days=window.days)
@@ -108,7 +108,7 @@ def _with_interval(value: ltv.FormulaValue, money) -> str:
 
 def formula_sentence(periods: pd.DataFrame, gaps: pd.DataFrame, observed: pd.Series, money) -> str:
     """Say how the formula compares with what was observed, or why it cannot be used."""
-    window = metrics.inactivity_window(gaps)
+    window = repurchase.inactivity_window(gaps)
     if window.days is None:
         return f"The formula cannot be used: {window.reason}"
     value, _ = ltv.ltv_formula_history(periods, gaps, window_days=window.days)

@@ -15,401 +15,10 @@ import pandas as pd
 from filelock import FileLock
 from ibis.expr import types as ir
 
+from helpers import expressions
 from helpers.conversions import minor_digits
 from helpers.errors import UsageError, nearest
 from helpers.study import Study
-
-MONEY = ("revenue", "margin", "refunds", "cost")
-HORIZONS = (30, 60, 90, 180, 365, 730)
-PRE_DAYS, WINDOW_DAYS = 180, 60
-
-
-def scope(orders: ir.Table) -> ir.Table:
-    """One row for all order lines given: rows, orders, customers, money, first and last day."""
-    sale = ~orders.is_refund
-    return orders.aggregate(
-        rows=orders.count(),
-        orders=orders.order_id.nunique(where=sale),
-        customers=orders.customer_id.nunique(),
-        refund_rows=orders.count(where=orders.is_refund),
-        revenue=orders.revenue.sum().fill_null(0),
-        first_day=orders.order_date.min(),
-        last_day=orders.order_date.max(),
-    )
-
-
-def customer_days(orders: ir.Table) -> ir.Table:
-    """One row per customer and day: orders, units, revenue, margin, refunds and cost.
-
-    A refund stands on the day of the order it refunds, or on its own day if that order is not
-    known. ``revenue`` and ``margin`` are net of refunds; ``refunds`` is positive; ``margin`` and
-    ``cost`` cover the lines whose cost is known, and ``margin_revenue`` is the revenue of those.
-    The cost of a refund is known where that of its order is: without a cost of its own the goods
-    did not come back. ``order_cost`` is the part of cost that an order causes whatever its value
-    (shipping and payment fees).
-    """
-    sales = orders.filter(~orders.is_refund)
-    sold = sales.group_by(sold_order=sales.order_id, sold_customer=sales.customer_id).aggregate(
-        sold_day=sales.order_date.min(), sold_known=sales.margin.notnull().all()
-    )
-    linked = orders.left_join(
-        sold,
-        [
-            orders.is_refund,
-            orders.refund_of == sold.sold_order,
-            orders.customer_id == sold.sold_customer,
-        ],
-    )
-    unknown = ibis.null("int64")
-    refund = ibis.ifelse(linked.sold_known, linked.margin.fill_null(linked.revenue), unknown)
-    of_known = ibis.ifelse(linked.sold_known.isnull(), linked.margin, refund)
-    margin = ibis.ifelse(linked.is_refund, of_known, linked.margin)
-    lines = linked.mutate(day=linked.sold_day.fill_null(linked.order_date), margin=margin)
-    lines = lines.mutate(
-        cost=lines.revenue - lines.margin,
-        order_cost=ibis.ifelse(
-            lines.margin.notnull(),
-            lines.shipping_cost.fill_null(0) + lines.payment_fee.fill_null(0),
-            unknown,
-        ),
-    )
-    sale = ~lines.is_refund
-    return lines.group_by("customer_id", "day").aggregate(
-        orders=lines.order_id.nunique(where=sale),
-        units=lines.quantity.sum().fill_null(0),
-        revenue=lines.revenue.sum(),
-        margin=lines.margin.sum().fill_null(0),
-        margin_revenue=lines.revenue.sum(where=lines.margin.notnull()).fill_null(0),
-        refunds=-lines.revenue.sum(where=lines.is_refund).fill_null(0),
-        cost=lines.cost.sum().fill_null(0),
-        order_cost=lines.order_cost.sum().fill_null(0),
-    )
-
-
-def purchase_days(days: ir.Table) -> ir.Table:
-    """The customer-days on which something was bought and not all of it given back."""
-    returned = (days.refunds > 0) & (days.revenue <= 0)
-    return days.filter((days.orders > 0) & ~returned)
-
-
-def customer_facts(days: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
-    """One row per customer: first order day, channel, and the model's counts.
-
-    ``cohort_day`` is the day of the first order, missing for a customer known from refunds only.
-    ``frequency`` counts repeat purchase days, ``first_day`` and ``last_day`` are the first and
-    last purchase day (missing where everything was given back); ``spend_frequency`` and
-    ``total_spend`` cover repeat days with spend above zero. The channel is the customer's
-    acquisition channel, else that of the first order.
-    """
-    ordered = days.filter(days.orders > 0)
-    cohort = ordered.group_by("customer_id").aggregate(cohort_day=ordered.day.min())
-    bought = purchase_days(days)
-    bounds = bought.group_by("customer_id").aggregate(
-        first_day=bought.day.min(), last_day=bought.day.max(), frequency=bought.count() - 1
-    )
-    repeat = bought.join(bounds.select("customer_id", "first_day"), "customer_id")
-    repeat = repeat.filter((repeat.day > repeat.first_day) & (repeat.revenue > 0))
-    spend = repeat.group_by("customer_id").aggregate(
-        spend_frequency=repeat.count(), total_spend=repeat.revenue.sum()
-    )
-    sales = orders.filter(~orders.is_refund)
-    first_lines = sales.join(cohort, "customer_id")
-    first_lines = first_lines.filter(first_lines.order_date == first_lines.cohort_day)
-    ordered_by = first_lines.group_by("customer_id").aggregate(
-        first_channel=first_lines.channel.min()
-    )
-    known = customers.group_by("customer_id").aggregate(
-        known_channel=customers.acquisition_channel.min()
-    )
-    every = days.select("customer_id").distinct()
-    facts = every.left_join(cohort, "customer_id").drop("customer_id_right")
-    facts = facts.left_join(bounds, "customer_id").drop("customer_id_right")
-    for other in (spend, ordered_by, known):
-        facts = facts.left_join(other, "customer_id").drop("customer_id_right")
-    return facts.select(
-        "customer_id", "cohort_day", "first_day", "last_day", "frequency",
-        spend_frequency=facts.spend_frequency.fill_null(0),
-        total_spend=facts.total_spend.fill_null(0),
-        channel=facts.known_channel.fill_null(facts.first_channel).fill_null("unknown"),
-    )  # fmt: skip
-
-
-def customer_states(facts: ir.Table) -> ir.Table:
-    """Distinct purchase histories: frequency, first and last day, channel, and how many have it."""
-    bought = facts.filter(facts.first_day.notnull())
-    return bought.group_by("frequency", "first_day", "last_day", segment=bought.channel).aggregate(
-        n=bought.count()
-    )
-
-
-def spend_states(facts: ir.Table) -> ir.Table:
-    """Distinct repeat spends: days with spend, their total, and how many customers have both."""
-    spent = facts.filter(facts.spend_frequency > 0)
-    return spent.group_by(frequency=spent.spend_frequency, total_spend=spent.total_spend).aggregate(
-        n=spent.count()
-    )
-
-
-def holdout_states(days: ir.Table, *, split: str) -> ir.Table:
-    """Histories up to the day ``split``, with the purchase days that each had after it."""
-    bought = purchase_days(days)
-    before = bought.filter(bought.day <= ibis.date(split))
-    after = bought.filter(bought.day > ibis.date(split))
-    known = before.group_by("customer_id").aggregate(
-        first_day=before.day.min(), last_day=before.day.max(), frequency=before.count() - 1
-    )
-    later = after.group_by("customer_id").aggregate(holdout=after.count())
-    both = known.left_join(later, "customer_id")
-    both = both.mutate(holdout_frequency=both.holdout.fill_null(0))
-    return both.group_by("frequency", "first_day", "last_day", "holdout_frequency").aggregate(
-        n=both.count()
-    )
-
-
-def repeat_orders(days: ir.Table, facts: ir.Table, *, as_of: str) -> ir.Table:
-    """One row: repeat purchase days of the last year, their revenue, margin and costs per order."""
-    bought = purchase_days(days).join(facts.select("customer_id", "first_day"), "customer_id")
-    since = (ibis.date(as_of) - ibis.interval(days=365)).cast("date")
-    repeat = bought.filter((bought.day > bought.first_day) & (bought.day > since))
-    money = ("revenue", "margin", "margin_revenue", "order_cost")
-    return repeat.aggregate(
-        orders=repeat.count(), **{name: repeat[name].sum().fill_null(0) for name in money}
-    )
-
-
-def refund_delays(orders: ir.Table) -> ir.Table:
-    """How long after the sale money goes back: days, and the amount refunded after so many."""
-    sales = orders.filter(~orders.is_refund)
-    sold = sales.group_by(sold_order=sales.order_id, sold_customer=sales.customer_id).aggregate(
-        sold_day=sales.order_date.min()
-    )
-    refunds = orders.filter(orders.is_refund & orders.refunded_date.notnull())
-    linked = refunds.join(
-        sold,
-        [refunds.refund_of == sold.sold_order, refunds.customer_id == sold.sold_customer],
-    )
-    days = linked.event_date.delta(linked.sold_day, unit="day")
-    return linked.group_by(days=ibis.greatest(days, 0)).aggregate(refunds=-linked.revenue.sum())
-
-
-def gaps(days: ir.Table, *, as_of: str) -> ir.Table:
-    """Days from one purchase day to the next, by order number; open waits are censored at as_of."""
-    bought = purchase_days(days)
-    window = ibis.window(group_by=bought.customer_id, order_by=bought.day)
-    steps = bought.select(
-        "customer_id", "day",
-        order_number=ibis.row_number().over(window) + 1,
-        next_day=bought.day.lead().over(window),
-    )  # fmt: skip
-    until = steps.next_day.fill_null(ibis.date(as_of))
-    steps = steps.mutate(days=until.delta(steps.day, unit="day"), event=steps.next_day.notnull())
-    return steps.group_by("order_number", "days", "event").aggregate(n=steps.count())
-
-
-def periods(days: ir.Table, facts: ir.Table) -> ir.Table:
-    """Days and months, in total and by channel: distinct customers, orders, money."""
-    rows = days.join(facts.select("customer_id", "cohort_day", "channel"), "customer_id")
-    parts = []
-    for grain, start in (("day", rows.day), ("month", rows.day.truncate("M"))):
-        for dimension, value in (("all", ibis.literal("all")), ("channel", rows.channel)):
-            tagged = rows.mutate(start=start.cast("date"), value=value)
-            active = tagged.orders > 0
-            cohort = tagged.cohort_day.truncate("M").cast("date")
-            is_first = tagged.cohort_day == tagged.day if grain == "day" else cohort == tagged.start
-            found = tagged.group_by("start", "value").aggregate(
-                customers=tagged.customer_id.nunique(where=active),
-                new_customers=tagged.customer_id.nunique(where=active & is_first),
-                orders=tagged.orders.sum(), units=tagged.units.sum(),
-                **{name: tagged[name].sum() for name in (*MONEY, "margin_revenue")},
-            )  # fmt: skip
-            parts.append(found.mutate(grain=ibis.literal(grain), dimension=ibis.literal(dimension)))
-    return ibis.union(*parts, distinct=False)
-
-
-def cohort_ages(days: ir.Table, facts: ir.Table) -> ir.Table:
-    """Cohorts of first order month by age: customers, active, orders, money and its squares.
-
-    For each money column: the step's sum, the sum over customers of its square (``_squares``), and
-    the step's increment of the sum over customers of the squared cumulative amount
-    (``_cumulative_squares``: 2 x before x step + step squared). Steps without activity have no row.
-    """
-    rows = days.join(facts.select("customer_id", "cohort_day", "channel"), "customer_id")
-    elapsed = rows.day.delta(rows.cohort_day, unit="day")
-    months = (rows.day.year() - rows.cohort_day.year()) * 12 + (
-        rows.day.month() - rows.cohort_day.month()
-    )
-    steps = ibis.cases(*((elapsed < end, end) for end in HORIZONS))
-    ages = {"month": months, "days30": elapsed.cast("int64") // 30, "horizon": steps}
-    parts = []
-    for unit, age in ages.items():
-        aged = rows.mutate(age=age.cast("int64"), cohort=rows.cohort_day.truncate("M").cast("date"))
-        aged = aged.filter(aged.age.notnull() & (aged.age >= 0))
-        parts += [_cohort_part(aged, facts, unit, name) for name in ("all", "channel")]
-    return ibis.union(*parts, distinct=False)
-
-
-def outside_cohorts(days: ir.Table, facts: ir.Table) -> ir.Table:
-    """Revenue of days that no cohort holds: refunds of orders placed before the files begin."""
-    rows = days.join(facts.select("customer_id", "cohort_day"), "customer_id")
-    rows = rows.filter(rows.cohort_day.isnull() | (rows.day < rows.cohort_day))
-    return rows.aggregate(
-        customers=rows.customer_id.nunique(), revenue=rows.revenue.sum().fill_null(0)
-    )
-
-
-def _cohort_part(aged: ir.Table, facts: ir.Table, unit: str, dimension: str) -> ir.Table:
-    value = ibis.literal("all") if dimension == "all" else aged.channel
-    tagged = aged.mutate(value=value)
-    step = tagged.group_by("customer_id", "cohort", "value", "age").aggregate(
-        orders=tagged.orders.sum(), **{name: tagged[name].sum() for name in MONEY}
-    )
-    before = ibis.window(group_by=step.customer_id, order_by=step.age, preceding=(None, 1))
-    step = step.mutate(
-        **{f"{name}_before": step[name].sum().over(before).fill_null(0) for name in MONEY}
-    )
-    sums = {}
-    for name in MONEY:
-        amount, earlier = (step[key].cast("decimal(18, 0)") for key in (name, f"{name}_before"))
-        sums[name] = step[name].sum()
-        sums[f"{name}_squares"] = (amount * amount).sum()
-        sums[f"{name}_cumulative_squares"] = (
-            earlier * amount + earlier * amount + amount * amount
-        ).sum()
-    found = step.group_by("cohort", "value", "age").aggregate(
-        active=step.count(where=step.orders > 0), orders=step.orders.sum(), **sums
-    )
-    facts = facts.filter(facts.cohort_day.notnull())
-    of = facts.mutate(
-        cohort=facts.cohort_day.truncate("M").cast("date"),
-        value=ibis.literal("all") if dimension == "all" else facts.channel,
-    )
-    sizes = of.group_by("cohort", "value").aggregate(customers=of.count())
-    return found.join(sizes, ["cohort", "value"]).mutate(
-        age_unit=ibis.literal(unit), dimension=ibis.literal(dimension)
-    )
-
-
-def acquisition(facts: ir.Table, spend: ir.Table, *, as_of: str) -> ir.Table:
-    """Months by channel: new customers, and what was spent, a period's cost spread over its days.
-
-    ``spend`` rows hold a period's own totals; the share of each month is its share of the days.
-    Days after ``as_of`` are left out.
-    """
-    facts = facts.filter(facts.cohort_day.notnull())
-    new = facts.mutate(start=facts.cohort_day.truncate("M").cast("date"))
-    new = new.group_by("start", "channel").aggregate(new_customers=new.count())
-    spend = spend.mutate(last=spend.ends_at.fill_null(spend.starts_at))
-    months = new.select(month="start").distinct()
-    months = months.mutate(month_end=(months.month + ibis.interval(months=1)).cast("date"))
-    pairs = spend.cross_join(months)
-    pairs = pairs.filter((pairs.starts_at < pairs.month_end) & (pairs.last >= pairs.month))
-    low = ibis.greatest(pairs.starts_at, pairs.month)
-    limit = (ibis.date(as_of) + ibis.interval(days=1)).cast("date")
-    high = ibis.least((pairs.last + ibis.interval(days=1)).cast("date"), pairs.month_end, limit)
-    inside = ibis.greatest(high.delta(low, unit="day"), 0).cast("float64")
-    whole = (pairs.last.delta(pairs.starts_at, unit="day") + 1).cast("float64")
-    pairs = pairs.mutate(start=pairs.month, share=inside / whole)
-    spent = pairs.group_by("start", "channel").aggregate(
-        **{
-            name: (pairs[name].fill_null(0) * pairs.share).sum().round(6)
-            for name in ("cost", "clicks", "leads")
-        }
-    )
-    both = new.outer_join(spent, ["start", "channel"])
-    return both.select(
-        start=ibis.coalesce(both.start, both.start_right),
-        channel=ibis.coalesce(both.channel, both.channel_right),
-        new_customers=both.new_customers.fill_null(0),
-        **{name: both[name] for name in ("cost", "clicks", "leads")},
-    )
-
-
-def experiment_moments(
-    days: ir.Table,
-    costs: ir.Table,
-    assignments: ir.Table,
-    experiments: ir.Table,
-    *,
-    as_of: str,
-) -> ir.Table:
-    """Experiment by arm: customers, and sums, squares and cross-products of what followed.
-
-    Intention to treat: every assigned customer counts, from the day of the first assignment for
-    ``window_days``; the covariate is margin of the 180 days before. Margin is less what serving
-    the customer cost on those days, so that a campaign pays for the calls it causes. A customer
-    put in two arms counts in the first, and is counted in ``switched``.
-    """
-    kept = ("customer_id", "day", "orders", "revenue", "margin", "margin_revenue")
-    zero = ibis.literal(0, "int64")
-    served = costs.select(
-        "customer_id",
-        day=costs.date,
-        orders=zero,
-        revenue=zero,
-        margin=-costs.amount,
-        margin_revenue=zero,
-    )
-    days = ibis.union(
-        days.select(*kept[:2], **{name: days[name].cast("int64") for name in kept[2:]}),
-        served,
-        distinct=False,
-    )
-    who = assignments.group_by("experiment_id", "customer_id").aggregate(
-        arm=assignments.arm.argmin(assignments.assigned_at),
-        assigned=assignments.assigned_date.min(),
-        arms=assignments.arm.nunique(),
-    )
-    length = experiment_list(experiments).select("experiment_id", "window_days")
-    who = who.join(length, "experiment_id")
-    seen = who.left_join(days, "customer_id").drop("customer_id_right")
-    age = seen.day.delta(seen.assigned, unit="day")
-    inside = age.notnull() & (age >= 0) & (age < seen.window_days)
-    early = age.notnull() & (age < 0) & (age >= -PRE_DAYS)
-    person = seen.group_by("experiment_id", "customer_id").aggregate(
-        arm=seen.arm.min(), window_days=seen.window_days.min(), arms=seen.arms.min(),
-        assigned=seen.assigned.min(),
-        orders=seen.orders.sum(where=inside).fill_null(0),
-        revenue=seen.revenue.sum(where=inside).fill_null(0),
-        margin=seen.margin.sum(where=inside).fill_null(0),
-        margin_revenue=seen.margin_revenue.sum(where=inside).fill_null(0),
-        pre_margin=seen.margin.sum(where=early).fill_null(0),
-    )  # fmt: skip
-    exact = {
-        name: person[name].cast("decimal(18, 0)") for name in ("revenue", "margin", "pre_margin")
-    }
-    over = (person.assigned + person.window_days.as_interval("D")).cast("date")
-    return person.group_by("experiment_id", "arm").aggregate(
-        window_days=person.window_days.min(), n=person.count(),
-        complete=(over <= (ibis.date(as_of) + ibis.interval(days=1)).cast("date")).all(),
-        switched=person.count(where=person.arms > 1),
-        buyers=person.count(where=person.orders > 0), orders=person.orders.sum(),
-        margin_revenue=person.margin_revenue.sum(),
-        **{name: person[name].sum() for name in exact},
-        **{f"{name}_squares": (value * value).sum() for name, value in exact.items()},
-        margin_pre_margin=(exact["margin"] * exact["pre_margin"]).sum(),
-    )  # fmt: skip
-
-
-def assigned(assignments: ir.Table) -> ir.Table:
-    """Distinct customers assigned, by experiment."""
-    return assignments.group_by("experiment_id").aggregate(
-        customers=assignments.customer_id.nunique()
-    )
-
-
-def experiment_list(experiments: ir.Table) -> ir.Table:
-    """Experiments as declared; a control arm that is not named is control, a draw is by chance."""
-    return experiments.mutate(
-        control_arm=experiments.control_arm.fill_null("control"),
-        randomized=experiments.randomized.fill_null(True),
-        window_days=experiments.window_days.fill_null(WINDOW_DAYS),
-    )
-
-
-def service(costs: ir.Table) -> ir.Table:
-    """Months: what serving customers cost, and how many costs there were."""
-    rows = costs.mutate(start=costs.date.truncate("M").cast("date"))
-    return rows.group_by("start").aggregate(amount=rows.amount.sum(), contacts=rows.count())
 
 
 @dataclass(frozen=True)
@@ -422,32 +31,36 @@ class Summary:
 
 
 SUMMARIES = {
-    "scope": Summary(("orders",), scope),
-    "later_scope": Summary(("later_orders",), scope),
-    "customer_days": Summary(("orders",), customer_days),
-    "customer_facts": Summary(("customer_days", "orders", "customers"), customer_facts),
-    "customer_states": Summary(("customer_facts",), customer_states),
-    "spend_states": Summary(("customer_facts",), spend_states),
-    "holdout_states": Summary(("customer_days",), holdout_states, ("split",)),
-    "repeat_orders": Summary(("customer_days", "customer_facts"), repeat_orders, ("as_of",)),
-    "refund_delays": Summary(("orders",), refund_delays),
-    "gaps": Summary(("customer_days",), gaps, ("as_of",)),
-    "periods": Summary(("customer_days", "customer_facts"), periods),
-    "cohort_ages": Summary(("customer_days", "customer_facts"), cohort_ages),
-    "acquisition": Summary(("customer_facts", "marketing_spend"), acquisition, ("as_of",)),
-    "outside_cohorts": Summary(("customer_days", "customer_facts"), outside_cohorts),
+    "scope": Summary(("orders",), expressions.scope),
+    "later_scope": Summary(("later_orders",), expressions.scope),
+    "customer_days": Summary(("orders",), expressions.customer_days),
+    "customer_facts": Summary(("customer_days", "orders", "customers"), expressions.customer_facts),
+    "customer_states": Summary(("customer_facts",), expressions.customer_states),
+    "spend_states": Summary(("customer_facts",), expressions.spend_states),
+    "holdout_states": Summary(("customer_days",), expressions.holdout_states, ("split",)),
+    "repeat_orders": Summary(
+        ("customer_days", "customer_facts"), expressions.repeat_orders, ("as_of",)
+    ),
+    "refund_delays": Summary(("orders",), expressions.refund_delays),
+    "gaps": Summary(("customer_days",), expressions.gaps, ("as_of",)),
+    "periods": Summary(("customer_days", "customer_facts"), expressions.periods),
+    "cohort_ages": Summary(("customer_days", "customer_facts"), expressions.cohort_ages),
+    "acquisition": Summary(
+        ("customer_facts", "marketing_spend"), expressions.acquisition, ("as_of",)
+    ),
+    "outside_cohorts": Summary(("customer_days", "customer_facts"), expressions.outside_cohorts),
     "experiment_moments": Summary(
         ("customer_days", "service_costs", "assignments", "experiments"),
-        experiment_moments,
+        expressions.experiment_moments,
         ("as_of",),
     ),
-    "assigned": Summary(("assignments",), assigned),
-    "experiment_list": Summary(("experiments",), experiment_list),
-    "service": Summary(("service_costs",), service),
+    "assigned": Summary(("assignments",), expressions.assigned),
+    "experiment_list": Summary(("experiments",), expressions.experiment_list),
+    "service": Summary(("service_costs",), expressions.service),
 }
 # One row per customer: they stay in the engine and are never given as a frame.
 PRIVATE = ("customer_days", "customer_facts")
-_AMOUNTS = (*MONEY, "margin_revenue", "total_spend", "amount", "pre_margin")
+_AMOUNTS = (*expressions.MONEY, "margin_revenue", "total_spend", "amount", "pre_margin")
 _AMOUNTS += ("cost_per_customer", "fixed_cost", "order_cost")
 
 

@@ -11,7 +11,7 @@ from scipy.integrate import quad
 from scipy.stats import beta as beta_law
 from scipy.stats import chi2
 
-from helpers import btyd
+from helpers import btyd, gamma_gamma
 from helpers.errors import DataError
 
 START, CUTOFF, END = (pd.Timestamp(d) for d in ("1997-01-01", "1997-09-30", "1998-06-30"))
@@ -107,7 +107,7 @@ def spend():
 
 @pytest.fixture(scope="module")
 def spend_fit(spend):
-    return btyd.fit_gamma_gamma(spend["x"], spend["x"] * spend["zbar"])
+    return gamma_gamma.fit_gamma_gamma(spend["x"], spend["x"] * spend["zbar"])
 
 
 PUBLISHED = make_fit(0.2425945, 4.4136019, 0.7929199, 2.4258881)
@@ -245,13 +245,13 @@ class TestGammaGamma:
     def test_first_ten_customers(self, spend_fit):
         # lifetimes' tests, from Hardie's sheet
         table = pd.read_csv(cdnow_file("cdnow_customers_summary_with_transactions.csv")).head(10)
-        got = btyd.expected_spend(spend_fit, table["x"], table["x"] * table["zbar"])
+        got = gamma_gamma.expected_spend(spend_fit, table["x"], table["x"] * table["zbar"])
         expected = [24.65, 18.91, 35.17, 35.17, 35.17, 71.46, 18.91, 35.17, 27.28, 35.17]
         np.testing.assert_allclose(got, expected, atol=0.015)
         assert spend_fit.mean == pytest.approx(35.17, abs=5e-3)
 
     def test_line_is_the_expectation(self, spend, spend_fit):
-        intercept, slope = btyd.spend_line(spend_fit, spend["x"])
+        intercept, slope = gamma_gamma.spend_line(spend_fit, spend["x"])
         x, mean = spend["x"], spend["zbar"]
         p, q, _ = spend_fit.parameters
         blend = (q - 1) / (p * x + q - 1)  # Note 025: weight of the population's mean
@@ -260,12 +260,14 @@ class TestGammaGamma:
 
     def test_posterior_draws_have_the_expected_mean(self, spend_fit):
         rng = np.random.default_rng(3)
-        rate = btyd.draw_spend_rates(spend_fit, np.full(200_000, 2), np.full(200_000, 44.7), rng)
-        want = btyd.expected_spend(spend_fit, [2], [44.7])[0]
+        rate = gamma_gamma.draw_spend_rates(
+            spend_fit, np.full(200_000, 2), np.full(200_000, 44.7), rng
+        )
+        want = gamma_gamma.expected_spend(spend_fit, [2], [44.7])[0]
         assert (spend_fit.p / rate).mean() == pytest.approx(want, rel=3e-3)
 
     def test_currency_moves_only_gamma(self, spend, spend_fit):
-        cents = btyd.fit_gamma_gamma(spend["x"], spend["x"] * spend["zbar"] * 100)
+        cents = gamma_gamma.fit_gamma_gamma(spend["x"], spend["x"] * spend["zbar"] * 100)
         np.testing.assert_allclose(cents.parameters / [1, 1, 100], spend_fit.parameters, rtol=1e-7)
         moved = spend_fit.log_likelihood - 946 * np.log(100)
         assert cents.log_likelihood == pytest.approx(moved, abs=1e-6)
@@ -273,27 +275,27 @@ class TestGammaGamma:
     def test_q_stays_above_one(self):
         rng = np.random.default_rng(4)
         shape = rng.standard_gamma(3, 3000)
-        fit = btyd.fit_gamma_gamma(np.ones(3000), shape / rng.standard_gamma(1.3, 3000))
+        fit = gamma_gamma.fit_gamma_gamma(np.ones(3000), shape / rng.standard_gamma(1.3, 3000))
         assert 1 < fit.q < 2
         assert fit.infinite_variance
         assert fit.mean > 0
         # a tail so heavy that no mean exists
         with pytest.raises(DataError, match="no mean exists"):
-            btyd.fit_gamma_gamma(np.ones(3000), shape / rng.standard_gamma(0.7, 3000))
+            gamma_gamma.fit_gamma_gamma(np.ones(3000), shape / rng.standard_gamma(0.7, 3000))
 
     @pytest.mark.parametrize("bad", [0.0, -5.0, np.nan])
     def test_spend_that_is_not_positive_is_refused(self, bad):
         with pytest.raises(DataError, match="not above zero"):
-            btyd.fit_gamma_gamma([1, 2, 1], [10.0, bad, 20.0])
+            gamma_gamma.fit_gamma_gamma([1, 2, 1], [10.0, bad, 20.0])
 
     def test_no_repeat_spend(self):
         with pytest.raises(DataError, match="No repeat purchase"):
-            btyd.fit_gamma_gamma([0, 0], [0, 0])
+            gamma_gamma.fit_gamma_gamma([0, 0], [0, 0])
 
     def test_one_price_for_everything(self):
         x = np.arange(1, 200) % 6 + 1
         with pytest.raises(DataError, match="one price"):
-            btyd.fit_gamma_gamma(x, x * 9.99)
+            gamma_gamma.fit_gamma_gamma(x, x * 9.99)
 
 
 class TestGradients:
@@ -305,7 +307,9 @@ class TestGradients:
     @pytest.mark.parametrize("theta", [[1.8, 1.0, -0.8], [-0.5, 0.2, 1.5]])
     def test_gamma_gamma(self, spend, theta):
         total = (spend["x"] * spend["zbar"]).to_numpy() / 35
-        objective = btyd._gamma_gamma_objective(spend["x"].to_numpy(float), total, np.ones(946))
+        objective = gamma_gamma._gamma_gamma_objective(
+            spend["x"].to_numpy(float), total, np.ones(946)
+        )
         self.compare(objective, np.array(theta))
 
     @staticmethod
@@ -504,7 +508,7 @@ class TestSimulation:
         rng = np.random.default_rng(12)
         x = rng.integers(1, 8, 20_000)
         total = rng.standard_gamma(4.0 * x) / (rng.standard_gamma(3.5, 20_000) / 30)
-        fit = btyd.fit_gamma_gamma(x, total)
+        fit = gamma_gamma.fit_gamma_gamma(x, total)
         assert np.abs((fit.parameters - [4.0, 3.5, 30]) / fit.standard_errors).max() < 3
 
     def test_posterior_draws_match_the_expectations(self):

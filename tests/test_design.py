@@ -19,8 +19,9 @@ MODULES = sorted(FILES)
 # In the order data flows; a module imports only from modules above it.
 FLOW = [
     "errors", "written", "tables", "conversions", "shop", "sources", "cleaning", "records",
-    "figures.style", "figures.axes", "figures", "show", "study", "summaries",
-    "metrics", "ltv", "cohorts", "btyd", "forecast", "uplift",
+    "figures.style", "figures.axes", "figures", "show", "study", "expressions", "summaries",
+    "metrics", "repurchase", "ltv", "economics", "cohorts",
+    "likelihood", "btyd", "gamma_gamma", "terms", "forecast", "holdout", "uplift",
     "intake", "ltv_tables", "cohort_tables", "forecast_tables", "uplift_tables", "scorecard", "findings",
 ]  # fmt: skip
 # What runs and publishes notebooks; no module of the flow may know it.

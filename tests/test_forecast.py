@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 from test_btyd import CUTOFF, END, START, cdnow_days, make_fit, simulate_histories
 
-from helpers import btyd, forecast
+from helpers import btyd, forecast, gamma_gamma, holdout
 from helpers.errors import DataError, UsageError
-from helpers.forecast import Horizon, Models, Terms
+from helpers.forecast import Models
+from helpers.holdout import holdout_check, holdout_cutoff
+from helpers.terms import Horizon, Terms
 
 KEYS = ["frequency", "first_day", "last_day"]
 MONTHLY = Terms(discount_rate=1.01**12 - 1)  # 1% a month
@@ -119,7 +121,7 @@ class TestCustomerOne:
         x, t_x, T = [2], [30.43], [38.86]
         at = btyd.States(x, t_x, T)
         orders = [btyd.expected_purchases(models.purchase, at, t)[0] for t in edges]
-        spend = btyd.expected_spend(models.spend, x, [2 * 22.35])[0]
+        spend = gamma_gamma.expected_spend(models.spend, x, [2 * 22.35])[0]
         return np.diff(orders, prepend=0.0), spend
 
     def test_month_end_steps_of_four_and_a_third_weeks(self, models):
@@ -217,21 +219,6 @@ class TestForecast:
         width = totals["clv_high"] - totals["clv_low"]
         assert width["total"] < width["even"] + width["odd"]
 
-    def test_tiers(self, value_states, spend_states, models):
-        scores = forecast.score_states(value_states, spend_states, models, COSTS)
-        tiers = forecast.value_tiers(scores)
-        sizes = tiers.groupby("tier", observed=False)["n"].sum() / tiers["n"].sum()
-        np.testing.assert_allclose(sizes, [0.1, 0.2, 0.3, 0.4], atol=0.02)
-        lowest = tiers.groupby("tier", observed=False)["clv"].min().to_numpy()
-        highest = tiers.groupby("tier", observed=False)["clv"].max().to_numpy()
-        assert (lowest[:-1] >= highest[1:]).all()
-        result = forecast.clv_forecast(tiers, spend_states, models, COSTS, by="tier", draws=100)
-        assert result.totals["tier"].tolist() == [*tiers["tier"].cat.categories, "total"]
-        each = result.totals["clv"] / result.totals["customers"]
-        assert (np.diff(each[:-1]) < 0).all()
-        with pytest.raises(UsageError, match="add up to 1"):
-            forecast.value_tiers(scores, shares=(0.5, 0.6), names=("a", "b"))
-
     def test_unknown_group(self, states, spend_states, models):
         with pytest.raises(UsageError, match=r"by is 'segmnt'"):
             forecast.clv_forecast(states, spend_states, models, COSTS, by="segmnt")
@@ -263,7 +250,7 @@ class TestInvariance:
     def test_nothing_is_changed_in_place(self, states, spend_states, models):
         before = states.copy(), spend_states.copy()
         forecast.clv_forecast(states, spend_states, models, COSTS, draws=5)
-        forecast.value_tiers(forecast.score_states(states, spend_states, models, COSTS))
+        forecast.score_states(states, spend_states, models, COSTS)
         pd.testing.assert_frame_equal(states, before[0])
         pd.testing.assert_frame_equal(spend_states, before[1])
 
@@ -345,7 +332,7 @@ class TestIntervals:
 
 @pytest.fixture(scope="module")
 def check(holdout_states):
-    return forecast.holdout_check(holdout_states, cutoff=CUTOFF, end=END)
+    return holdout_check(holdout_states, cutoff=CUTOFF, end=END)
 
 
 class TestHoldout:
@@ -389,18 +376,18 @@ class TestHoldout:
     def test_a_naive_rule_can_win(self, holdout_states):
         # a world in which everybody repeats the past to the letter
         same = holdout_states.assign(holdout_frequency=holdout_states["frequency"])
-        check = forecast.holdout_check(same, cutoff=CUTOFF, end=END)
+        check = holdout_check(same, cutoff=CUTOFF, end=END)
         assert check.best == check.best_total == "same count"
         assert "does not beat" in check.verdict
 
     def test_the_period_before_can_be_given(self, holdout_states):
         given = holdout_states.assign(previous_frequency=holdout_states["holdout_frequency"])
-        check = forecast.holdout_check(given, cutoff=CUTOFF, end=END)
+        check = holdout_check(given, cutoff=CUTOFF, end=END)
         assert check.scores.set_index("rule").loc["same count", "mae"] == 0
 
     def test_row_order_and_unit(self, check, holdout_states):
         mixed = holdout_states.sample(frac=1, random_state=3)
-        other = forecast.holdout_check(mixed, cutoff=CUTOFF, end=END, days_per_unit=1.0)
+        other = holdout_check(mixed, cutoff=CUTOFF, end=END, days_per_unit=1.0)
         pd.testing.assert_frame_equal(other.scores, check.scores, rtol=1e-7)
         pd.testing.assert_frame_equal(other.bins, check.bins, rtol=1e-7)
 
@@ -416,7 +403,7 @@ class TestHoldout:
         ],
     )
     def test_too_little_data_is_a_sentence(self, holdout_states, change, cutoff, end, says):
-        check = forecast.holdout_check(change(holdout_states), cutoff=cutoff, end=end)
+        check = holdout_check(change(holdout_states), cutoff=cutoff, end=end)
         assert check.reason.startswith(says)
         assert check.scores is None
         assert check.bins is None
@@ -424,12 +411,12 @@ class TestHoldout:
 
     def test_end_before_cutoff(self, holdout_states):
         with pytest.raises(UsageError, match="must be after cutoff"):
-            forecast.holdout_check(holdout_states, cutoff=END, end=CUTOFF)
+            holdout_check(holdout_states, cutoff=END, end=CUTOFF)
 
     def test_cutoff_leaves_half_the_history(self):
-        got = forecast.holdout_cutoff("1997-01-01", "1998-06-30", Horizon(12, "months"))
+        got = holdout_cutoff("1997-01-01", "1998-06-30", Horizon(12, "months"))
         assert got == pd.Timestamp("1997-10-01")
-        got = forecast.holdout_cutoff("2020-01-01", "2025-12-31", Horizon(12, "months"))
+        got = holdout_cutoff("2020-01-01", "2025-12-31", Horizon(12, "months"))
         assert got == pd.Timestamp("2024-12-31")
 
 
@@ -461,7 +448,7 @@ class TestGate:
 
 def test_tracking_the_repeats_by_week(states, models):
     # BTYD walkthrough, weeks 20 to 25: increments, then cumulative
-    daily = forecast.tracking(states, models.purchase, END)
+    daily = holdout.tracking(states, models.purchase, END)
     assert daily["day"].iloc[[0, -1]].tolist() == [START, END]
     weekly = daily.set_index("day").loc[START + pd.to_timedelta(7 * np.arange(19, 26), unit="D")]
     increments = [76.865, 74.888, 73.046, 71.322, 69.704, 68.182]

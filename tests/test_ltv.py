@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import ltv, metrics
+from helpers import economics, ltv, metrics
 from helpers.errors import UsageError
 
 MONEY = ("revenue", "margin", "refunds", "cost")
@@ -199,13 +199,13 @@ def test_w4_horizon_value_is_another_formula():
 
 
 def test_w5_break_even_conversion_and_allowable_click():
-    assert ltv.break_even_conversion(100, 50) == 0.5
-    assert ltv.allowable_cpc(100, 0.5) == 50
-    assert ltv.allowable_cpc(100, 0.5, buffer=0.2) == pytest.approx(40)
-    assert np.isnan(ltv.break_even_conversion(0, 50))
-    assert np.isnan(ltv.allowable_cpc(-10, 0.5))
+    assert economics.break_even_conversion(100, 50) == 0.5
+    assert economics.allowable_cpc(100, 0.5) == 50
+    assert economics.allowable_cpc(100, 0.5, buffer=0.2) == pytest.approx(40)
+    assert np.isnan(economics.break_even_conversion(0, 50))
+    assert np.isnan(economics.allowable_cpc(-10, 0.5))
     with pytest.raises(UsageError, match="buffer"):
-        ltv.allowable_cpc(100, 0.5, buffer=1)
+        economics.allowable_cpc(100, 0.5, buffer=1)
 
 
 def test_formula_is_the_sum_over_cycles_from_the_first():
@@ -287,14 +287,14 @@ def test_formula_from_history_says_why_not():
 def test_payback_age():
     ages, value = [30, 60, 90, 120], [10, 20, 30, np.nan]
     band = {"low": [8, 15, 22, np.nan], "high": [12, 25, 38, np.nan]}
-    done = ltv.payback_age(ages, value, cac=20, **band)
+    done = economics.payback_age(ages, value, cac=20, **band)
     assert (done.state, done.age, done.low, done.high) == ("paid back", 60, 60, 90)
-    late = ltv.payback_age(ages, value, cac=35, **band)
+    late = economics.payback_age(ages, value, cac=35, **band)
     assert (late.state, late.at_least, late.low) == ("not yet", 90, 90)
     assert np.isnan([late.age, late.high]).all()
-    assert ltv.payback_age(ages, value, cac=np.nan, **band).state == "unknown"
+    assert economics.payback_age(ages, value, cac=np.nan, **band).state == "unknown"
     nothing = [np.nan] * 4
-    assert ltv.payback_age(ages, nothing, nothing, nothing, 5).state == "unknown"
+    assert economics.payback_age(ages, nothing, nothing, nothing, 5).state == "unknown"
 
 
 SPEND = pd.DataFrame(
@@ -310,13 +310,13 @@ SPEND = pd.DataFrame(
 )
 
 
-def economics(as_of="2025-06-30", horizon=60, spend=SPEND, **options):
+def compared(as_of="2025-06-30", horizon=60, spend=SPEND, **options):
     options = {"min_cell": 1, **options}
-    return ltv.unit_economics(spend, AGES, as_of=as_of, horizon=horizon, **options)
+    return economics.unit_economics(spend, AGES, as_of=as_of, horizon=horizon, **options)
 
 
 def test_unit_economics_compare_the_same_customers():
-    table = economics()
+    table = compared()
     # June's customers are not 60 days old, so neither their cost nor their number counts.
     assert table.loc["blended", "cac"] == pytest.approx(100 / 5)
     assert table.loc["paid", "cac"] == pytest.approx(100 / 4)
@@ -331,27 +331,27 @@ def test_unit_economics_compare_the_same_customers():
 
 def test_unit_economics_of_several_channels_pool_customers():
     earned = np.array([80, 30, 5, 55])
-    paid = economics().loc["paid"]
+    paid = compared().loc["paid"]
     se = earned.std(ddof=1) / 2
     assert paid["ltv_high"] - paid["ltv"] == pytest.approx(3.182446305 * se)
 
 
 def test_unit_economics_of_clicks():
-    ads = economics(buffer=0.1).loc["ads"]
+    ads = compared(buffer=0.1).loc["ads"]
     assert ads["conversion"] == pytest.approx(3 / 200)
     assert ads["cost_per_click"] == pytest.approx(90 / 200)
     assert ads["allowable_cpc"] == pytest.approx(140 / 3 * 3 / 200 * 0.9)
 
 
 def test_a_channel_without_cost_has_no_cac():
-    organic = economics().loc["organic"]
+    organic = compared().loc["organic"]
     assert np.isnan([organic["cac"], organic["ltv_to_cac"]]).all()
     assert organic["payback_state"] == "unknown"
     assert "No cost" in organic["reason"]
 
 
 def test_unit_economics_before_any_cohort_is_old_enough():
-    table = economics(horizon=365)
+    table = compared(horizon=365)
     assert table["ltv"].isna().all()
     assert table.loc["blended", "cac"] == pytest.approx(130 / 6)
     assert table.loc["blended", "reason"] == "No cohort has reached this age."
@@ -359,17 +359,17 @@ def test_unit_economics_before_any_cohort_is_old_enough():
 
 
 def test_unit_economics_payback():
-    table = economics()
+    table = compared()
     assert table.loc["mail", ["payback_state", "payback_age"]].tolist() == ["paid back", 30]
     assert table.loc["ads", "payback_age"] == 30
-    dear = economics(spend=SPEND.assign(cost=SPEND["cost"] * 10))
+    dear = compared(spend=SPEND.assign(cost=SPEND["cost"] * 10))
     assert dear.loc["ads", ["payback_state", "payback_at_least"]].tolist() == ["not yet", 150]
 
 
 def test_unit_economics_without_spend_or_channels():
-    assert economics(spend=SPEND.assign(cost=np.nan)).empty
-    assert economics(spend=SPEND.iloc[:0]).empty
-    plain = ltv.unit_economics(
+    assert compared(spend=SPEND.assign(cost=np.nan)).empty
+    assert compared(spend=SPEND.iloc[:0]).empty
+    plain = economics.unit_economics(
         SPEND, AGES[AGES["dimension"] == "all"], as_of="2025-06-30", horizon=60, min_cell=1
     )
     assert plain.loc["blended", "ltv"] == pytest.approx(36)
@@ -378,7 +378,7 @@ def test_unit_economics_without_spend_or_channels():
 
 
 def test_unit_economics_leave_the_left_truncated_cohort_out_on_both_sides():
-    table = economics(left_truncated=["2025-01-01"])
+    table = compared(left_truncated=["2025-01-01"])
     assert table.loc["blended", "cac"] == pytest.approx(40 / 2)
     assert table.loc["blended", "ltv"] == pytest.approx(65 / 2)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as tries
 from hypothesis import strategies as st
 
-from helpers import metrics
+from helpers import metrics, repurchase
 from helpers.errors import DataError, UsageError
 
 
@@ -216,7 +216,7 @@ SIX_MP = gaps_frame(
 
 
 def test_survival_is_the_textbook_kaplan_meier():
-    curve = metrics.survival(SIX_MP).set_index("days")
+    curve = repurchase.survival(SIX_MP).set_index("days")
     textbook = {6: 0.8571, 7: 0.8067, 10: 0.7529, 13: 0.6902, 16: 0.6275, 22: 0.5378, 23: 0.4482}
     assert curve.loc[list(textbook), "waiting"].tolist() == pytest.approx(
         list(textbook.values()), abs=5e-5
@@ -228,39 +228,39 @@ def test_survival_is_the_textbook_kaplan_meier():
 def test_survival_without_open_waits_is_a_simple_share():
     rng = np.random.default_rng(5)
     waits = rng.integers(1, 40, 300)
-    curve = metrics.survival(gaps_frame(waits, True))
+    curve = repurchase.survival(gaps_frame(waits, True))
     assert curve["waiting"].to_numpy() == pytest.approx([np.mean(waits > d) for d in curve["days"]])
 
 
 def test_survival_does_not_depend_on_the_order_or_grouping_of_rows():
     single = SIX_MP.loc[SIX_MP.index.repeat(SIX_MP["n"])].assign(n=1).sample(frac=1, random_state=3)
-    pd.testing.assert_frame_equal(metrics.survival(single), metrics.survival(SIX_MP))
+    pd.testing.assert_frame_equal(repurchase.survival(single), repurchase.survival(SIX_MP))
 
 
 def test_repeat_within_counts_who_is_still_seen():
-    found = metrics.repeat_within(SIX_MP, 10)
+    found = repurchase.repeat_within(SIX_MP, 10)
     assert found.value == pytest.approx(1 - 0.7529, abs=5e-5)
     assert found.low < found.value < found.high
     assert found.n == 15
-    assert metrics.repeat_within(SIX_MP, 12).value == found.value
+    assert repurchase.repeat_within(SIX_MP, 12).value == found.value
 
 
 def test_repeat_within_is_missing_beyond_what_was_seen():
-    found = metrics.repeat_within(SIX_MP, 36)
+    found = repurchase.repeat_within(SIX_MP, 36)
     assert np.isnan([found.value, found.low, found.high]).all()
     assert "36 days" in found.reason
-    assert np.isnan(metrics.repeat_within(SIX_MP, 10, order_number=2).value)
-    assert metrics.repeat_within(gaps_frame([3, 5], True), 30).value == 1
+    assert np.isnan(repurchase.repeat_within(SIX_MP, 10, order_number=2).value)
+    assert repurchase.repeat_within(gaps_frame([3, 5], True), 30).value == 1
 
 
 def test_repeat_within_when_nobody_came_back():
-    found = metrics.repeat_within(gaps_frame([40, 90], False, [30, 20]), 60)
+    found = repurchase.repeat_within(gaps_frame([40, 90], False, [30, 20]), 60)
     assert (found.value, found.low, found.n) == (0, 0, 20)
     assert found.high == pytest.approx(float(metrics.wilson(0, 20).high))
-    early = metrics.repeat_within(gaps_frame([40, 90], False, [30, 20]), 30)
+    early = repurchase.repeat_within(gaps_frame([40, 90], False, [30, 20]), 30)
     assert (early.value, early.n) == (0, 50)
     with pytest.raises(UsageError, match="days == 0"):
-        metrics.repeat_within(SIX_MP, 0)
+        repurchase.repeat_within(SIX_MP, 0)
 
 
 def test_repeat_within_covers_in_a_growing_shop():
@@ -270,17 +270,17 @@ def test_repeat_within_covers_in_a_growing_shop():
         wait = np.where(rng.random(150) < 0.6, rng.exponential(60, 150), np.inf)
         seen = 365 * rng.random(150) ** 2
         days = np.ceil(np.minimum(wait, seen))
-        found = metrics.repeat_within(gaps_frame(days, wait <= seen), 90)
+        found = repurchase.repeat_within(gaps_frame(days, wait <= seen), 90)
         hits.append(found.low <= 0.6 * (1 - np.exp(-90 / 60)) <= found.high)
     assert 0.92 < np.mean(hits) < 0.98
 
 
 def test_inactivity_window_is_the_percentile_when_all_gaps_are_seen():
     gaps = gaps_frame(np.arange(1, 101), True, 50)
-    found = metrics.inactivity_window(gaps)
+    found = repurchase.inactivity_window(gaps)
     assert (found.days, found.horizon, found.closed, found.open) == (90, 100, 5000, 0)
     assert found.come_back == pytest.approx(1)
-    assert metrics.inactivity_window(gaps, quantile=0.5).days == 50
+    assert repurchase.inactivity_window(gaps, quantile=0.5).days == 50
 
 
 def test_inactivity_window_is_not_shortened_by_late_customers():
@@ -288,29 +288,29 @@ def test_inactivity_window_is_not_shortened_by_late_customers():
     wait, seen = rng.uniform(0, 100, 20000), 120 * rng.random(20000)
     days, event = np.ceil(np.minimum(wait, seen)), wait <= seen
     assert np.quantile(days[event], 0.9) < 85
-    assert metrics.inactivity_window(gaps_frame(days, event)).days in range(88, 93)
+    assert repurchase.inactivity_window(gaps_frame(days, event)).days in range(88, 93)
 
 
 def test_inactivity_window_with_its_consequence():
     gaps = pd.concat([gaps_frame([10, 50], True, [80, 20]), gaps_frame([400], False, 100)])
-    found = metrics.inactivity_window(gaps, quantile=0.8)
+    found = repurchase.inactivity_window(gaps, quantile=0.8)
     assert (found.days, found.horizon) == (10, 50)
     assert found.come_back == pytest.approx(20 / 120)
 
 
 def test_inactivity_window_is_missing_where_nobody_returns():
-    found = metrics.inactivity_window(gaps_frame([10, 20], False, 100))
+    found = repurchase.inactivity_window(gaps_frame([10, 20], False, 100))
     assert found.days is None
     assert "No repeat purchase" in found.reason
-    assert metrics.inactivity_window(gaps_frame([10], True, 5)).days is None
+    assert repurchase.inactivity_window(gaps_frame([10], True, 5)).days is None
     with pytest.raises(UsageError, match="quantile"):
-        metrics.inactivity_window(SIX_MP, quantile=1)
+        repurchase.inactivity_window(SIX_MP, quantile=1)
 
 
 def test_churn_rate_by_hand():
     # A purchase on the window's last day is in time.
     gaps = gaps_frame([10, 30, 31, 200], [True, True, True, False], [2, 3, 2, 1])
-    found = metrics.churn_rate(gaps, 30)
+    found = repurchase.churn_rate(gaps, 30)
     assert found.lost_share == pytest.approx(3 / 8)
     assert found.active_months == pytest.approx((2 * 10 + 6 * 30) / 8 / metrics.DAYS_PER_MONTH)
     assert found.rate == pytest.approx(3 / 8 / found.active_months)
@@ -319,26 +319,26 @@ def test_churn_rate_by_hand():
 
 
 def test_churn_rate_when_nobody_came_back():
-    found = metrics.churn_rate(gaps_frame([60, 20], False, [10, 5]), 30)
+    found = repurchase.churn_rate(gaps_frame([60, 20], False, [10, 5]), 30)
     assert found.lost_share == 1
     assert found.rate == pytest.approx(metrics.DAYS_PER_MONTH / 30)
     assert np.isnan(found.low)
 
 
 def test_churn_rate_is_missing_before_the_history_is_one_window_long():
-    found = metrics.churn_rate(gaps_frame([10, 20], [True, False], 10), 30)
+    found = repurchase.churn_rate(gaps_frame([10, 20], [True, False], 10), 30)
     assert np.isnan([found.rate, found.low, found.high]).all()
     assert "no wait as long" in found.reason
-    assert np.isnan(metrics.churn_rate(gaps_frame([], [], []), 30).rate)
-    kept = metrics.churn_rate(gaps_frame([30], [True], 10), 30)
+    assert np.isnan(repurchase.churn_rate(gaps_frame([], [], []), 30).rate)
+    kept = repurchase.churn_rate(gaps_frame([30], [True], 10), 30)
     assert kept.rate == 0
     assert kept.reason
     with pytest.raises(UsageError, match="window_days"):
-        metrics.churn_rate(SIX_MP, 0)
+        repurchase.churn_rate(SIX_MP, 0)
 
 
 def test_a_longer_window_means_a_lower_churn_rate():
-    rates = [metrics.churn_rate(SIX_MP, window).rate for window in (7, 14, 21, 28)]
+    rates = [repurchase.churn_rate(SIX_MP, window).rate for window in (7, 14, 21, 28)]
     assert rates == sorted(rates, reverse=True)
 
 
@@ -360,7 +360,7 @@ def purchase_gaps(rng, customers, history):
 @pytest.mark.parametrize("history", [150, 600])
 def test_churn_rate_covers_the_truth_in_a_young_shop_and_in_an_old_one(history):
     rng = np.random.default_rng(42)
-    found = [metrics.churn_rate(purchase_gaps(rng, 80, history), 90) for _ in range(200)]
+    found = [repurchase.churn_rate(purchase_gaps(rng, 80, history), 90) for _ in range(200)]
     waiting = 0.2 + 0.8 * np.exp(-np.arange(91) / 25)
     truth = waiting[90] / waiting[:90].sum() * metrics.DAYS_PER_MONTH
     hits = [f.low <= truth <= f.high for f in found]

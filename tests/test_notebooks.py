@@ -115,6 +115,8 @@ class TestNotebook:
                 if isinstance(node, ast.Assign):
                     targets = [t for target in node.targets for t in ast.walk(target)]
                     bound += [t.id for t in targets if isinstance(t, ast.Name)]
+                if isinstance(node, ast.ImportFrom):
+                    bound += [alias.asname or alias.name for alias in node.names]
         twice = {name for name in bound if bound.count(name) > 1}
         assert not twice
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from helpers import cohort_tables, cohorts, ltv, ltv_tables, metrics, summaries, uplift_tables
+from helpers import cohort_tables, cohorts, economics, ltv_tables, metrics, summaries, uplift_tables
 from helpers.study import open_study
 
 
@@ -40,10 +40,10 @@ def test_an_experiment_with_an_arm_of_one_is_left_out(study):
 
 def test_a_channel_of_one_has_no_economics_and_no_value(study):
     ages = summaries.load(study, "cohort_ages")
-    economics = ltv.unit_economics(
+    found = economics.unit_economics(
         summaries.load(study, "acquisition"), ages, as_of=study.end, horizon=180, min_cell=10
     )
-    shown = ltv_tables.economics_table(economics, min_cell=10)
+    shown = ltv_tables.economics_table(found, min_cell=10)
     assert "tv" not in set(shown["scope"])
     assert "web" in set(shown["scope"])
     values = ltv_tables.channels_at(ages, 180, as_of=study.end, min_cell=10)

@@ -164,7 +164,9 @@ def test_the_committed_month_is_what_the_code_gives_today(reports):
     """Numbers only: pages also name the versions that made them."""
     committed, fresh = (folder / "sample" / "2026-05" for folder in (ROOT / "reports", reports))
     tables = {path.name: path.read_text() for path in sorted((committed / "tables").glob("*.csv"))}
-    assert tables == {path.name: path.read_text() for path in sorted((fresh / "tables").glob("*.csv"))}
+    assert tables == {
+        path.name: path.read_text() for path in sorted((fresh / "tables").glob("*.csv"))
+    }
     summary = (committed / "summary.json").read_text(encoding="utf-8")
     assert summary == (fresh / "summary.json").read_text(encoding="utf-8")
 

@@ -19,6 +19,7 @@ from helpers import (
 )
 from helpers.shop import ROOT
 from helpers.study import open_study
+from helpers.terms import Terms
 
 TRUTH = tomllib.loads((ROOT / "data" / "sample" / "truth.toml").read_text(encoding="utf-8"))
 REASONS = {
@@ -102,7 +103,7 @@ def test_purchase_model_recovers_its_law(study):
 
 def test_forecast_of_a_year_holds_the_expectation(study, periods):
     states = summaries.load(study, "customer_states")
-    terms = forecast.Terms(margin_rate=1.0)
+    terms = Terms(margin_rate=1.0)
     view = forecast_tables.outlook(study, states, terms, "revenue", seed=1)
     total = forecast_tables.total_row(view)
     true = TRUTH["next_12_months"]
@@ -113,7 +114,7 @@ def test_forecast_of_a_year_holds_the_expectation(study, periods):
 
 def test_tiers_are_valued_customer_by_customer(study):
     states, spend = (summaries.load(study, name) for name in ("customer_states", "spend_states"))
-    terms = forecast.Terms(margin_rate=0.4, cost_to_serve=0.3, discount_rate=0.1)
+    terms = Terms(margin_rate=0.4, cost_to_serve=0.3, discount_rate=0.1)
     models = forecast.fit_models(states, spend, study.end)
     scores, lines = (
         forecast.score_states(states, spend, models, terms),

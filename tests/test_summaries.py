@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import summaries
+from helpers import expressions, summaries
 from helpers.errors import UsageError
 from helpers.study import open_study
 
@@ -176,7 +176,7 @@ def test_cohort_ages(shop, unit):
             continue
         elapsed = (day - start).days
         months = (day.year - start.year) * 12 + day.month - start.month
-        ends = [end for end in summaries.HORIZONS if elapsed < end]
+        ends = [end for end in expressions.HORIZONS if elapsed < end]
         age = {"month": months, "days30": elapsed // 30, "horizon": ends[0] if ends else None}[unit]
         if age is not None:
             steps[customer][age] += cell["margin"]
