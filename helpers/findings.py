@@ -6,23 +6,13 @@ sentence that says why there is no picture.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pandas as pd
 
-from helpers.show import count, label, percent
+from helpers.show import Finding, count, label, percent
 from helpers.uplift import newcombe
 
 Money = Callable[..., str]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A picture in words: its title (the finding), its alternative text, and a sentence below."""
-
-    title: str
-    alt: str
-    sentence: str
 
 
 def nothing(sentence: str) -> Finding:

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame, Series
 
-    from helpers.findings import Finding
-
 TABLE = "application/vnd.ltv.table+json"
 HEADLINE = "application/vnd.ltv.headline+json"
 RECORD = "application/vnd.ltv.record+json"
@@ -355,7 +353,19 @@ def show_figure(fig: "Figure", *, title: str, subtitle: str, source: str, alt: s
     )
 
 
-def show_finding(fig: "Figure | None", finding: "Finding", *, subtitle: str, source: str) -> None:
+@dataclass(frozen=True)
+class Finding:
+    """A picture in words: its title (the finding), its alternative text, and a sentence below.
+
+    Without a title there is no picture, and the sentence says why.
+    """
+
+    title: str
+    alt: str
+    sentence: str
+
+
+def show_finding(fig: "Figure | None", finding: Finding, *, subtitle: str, source: str) -> None:
     """Show a picture with its finding as title, and below it the finding in a sentence.
 
     Where there is nothing to draw (no figure, or a finding without a title), only the sentence.

@@ -11,7 +11,7 @@ from PIL import Image
 from helpers import figures
 from helpers.errors import DataError
 from helpers.figures import style
-from helpers.show import count, money_in, percent
+from helpers.show import money_in, percent
 
 money = money_in("EUR")
 MONTHS = pd.date_range("2025-07-01", periods=12, freq="MS")
@@ -41,7 +41,6 @@ def triangle_frames(n=6):
 
 def every_shape():
     values, states, sizes = triangle_frames()
-    fall = pd.DataFrame({"step": ["in", "twice", "kept"], "n": [10, -3, 7]})
     forest = pd.DataFrame({"t": ["a", "b"], "v": [1.0, None], "l": [0.5, None], "h": [2.0, None]})
     return {
         "bars": figures.bars(
@@ -71,7 +70,6 @@ def every_shape():
         ),
         "lines_many": figures.lines(BY_CHANNEL, x="n", y="v", hue="c", fmt=money, at_risk="n"),
         "triangle": figures.triangle(values, states, fmt=percent, sizes=sizes),
-        "waterfall": figures.waterfall(fall, label="step", value="n", fmt=count),
         "intervals": figures.intervals(forest, label="t", value="v", low="l", high="h", fmt=money),
     }
 
@@ -185,19 +183,12 @@ def test_triangle_errors():
         figures.triangle(values, states.replace("", "smal"), fmt=percent)
 
 
-def test_waterfall_must_balance():
-    off = pd.DataFrame({"s": ["in", "out", "kept"], "v": [10, -3, 8]})
-    with pytest.raises(DataError, match="does not balance"):
-        figures.waterfall(off, label="s", value="v", fmt=count)
-
-
 def test_nothing_to_draw_gives_no_figure():
     empty = SERIES.head(0)
     calls = [
         lambda f: figures.bars(f, x="month", y="v", fmt=money),
         lambda f: figures.lines(f, x="month", y="v", fmt=money),
         lambda f: figures.grouped_bars(f, x="month", y="v", hue="n", fmt=money),
-        lambda f: figures.waterfall(f, label="month", value="v", fmt=money),
         lambda f: figures.intervals(f, label="month", value="v", low="low", high="high", fmt=money),
     ]
     for call in calls:

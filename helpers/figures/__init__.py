@@ -47,14 +47,12 @@ from helpers.figures.axes import (
 from helpers.figures.style import (
     ACCENT,
     BASE,
-    CATEGORICAL,
     FAINT,
     HEIGHT,
     INK,
     MUTED,
     PALE,
     SEQUENTIAL,
-    apply_style,
     color_of,
     colors_of,
     printable,
@@ -63,7 +61,6 @@ from helpers.figures.style import (
 from helpers.written import alike, count, is_missing, takes_digits
 
 __all__ = [
-    "apply_style",
     "bars",
     "color_of",
     "colors_of",
@@ -71,7 +68,6 @@ __all__ = [
     "intervals",
     "lines",
     "triangle",
-    "waterfall",
 ]
 
 STATES = {
@@ -251,42 +247,6 @@ def triangle(
             handles=handles, loc="upper left", bbox_to_anchor=(0, -0.01), ncols=2, fontsize=7.5,
             handlelength=0, handletextpad=0, columnspacing=2, labelcolor=MUTED, borderaxespad=0.3,
         )  # fmt: skip
-    return fig
-
-
-@styled
-def waterfall(frame: pd.DataFrame, *, label: str, value: str, fmt: Fmt) -> Figure:
-    """Account for a total: what came in (first row), signed changes, what is left (last row).
-
-    Raises DataError if there is nothing to draw, or the last row is not the sum of those above.
-    """
-    data = drawable(frame, [label, value], value)
-    amounts = floats(data[value])
-    if len(data) < 2 or np.isnan(amounts).any():
-        raise DataError("A waterfall needs at least a first and a last row, all with a value.")
-    before = np.concatenate([[0.0], np.cumsum(amounts[:-1])])
-    if abs(before[-1] - amounts[-1]) > max(0.005, 1e-9 * np.abs(amounts).max()):
-        raise DataError(
-            f"The waterfall does not balance: the rows above '{data[label].iloc[-1]}' sum to "
-            f"{fmt(before[-1])}, not {fmt(amounts[-1])}."
-        )
-    start = np.append(before[:-1], 0.0)
-    place = np.arange(len(data))
-    colors = np.where(amounts < 0, ACCENT, CATEGORICAL[2])
-    colors[[0, -1]] = BASE
-    fig, ax = canvas(max(2.6, 1.5 + 0.34 * len(data)))
-    ax.barh(place, amounts, 0.62, left=start, color=colors)
-    for i in place[:-1]:
-        level = start[i] + amounts[i]
-        ax.plot([level, level], [i, i + 1], color=FAINT, linewidth=0.8, zorder=0)
-    ends = np.maximum(start, start + amounts)
-    for i, (end, amount) in enumerate(zip(ends, amounts, strict=True)):
-        signed = fmt(amount) if i in (0, len(data) - 1) or amount <= 0 else f"+{fmt(amount)}"
-        ax.annotate(signed, (end, i), (4, 0), textcoords="offset points", va="center", size=8)
-    ax.set_yticks(place, [textwrap.fill(n, 34) for n in category_labels(data[label])])
-    ax.invert_yaxis()
-    baseline(ax, True)
-    value_axis(ax, fmt, True, np.concatenate([start, start + amounts]))
     return fig
 
 

@@ -78,11 +78,6 @@ STYLE = {
 }
 
 
-def apply_style() -> None:
-    """Set the house style for everything drawn afterwards in this notebook."""
-    mpl.rcParams.update(STYLE)
-
-
 def color_of(segment: Hashable) -> str:
     """Give a segment its color: the same name has the same color in every notebook."""
     name = inline(segment).lower()
