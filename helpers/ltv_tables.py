@@ -3,6 +3,7 @@
 import pandas as pd
 
 from helpers import ltv, metrics, repurchase
+from helpers.errors import UsageError
 from helpers.show import count, months, percent, ratio
 
 REPEAT_DAYS = (30, 60, 90, 180, 365)
@@ -54,7 +55,10 @@ def identities(periods: pd.DataFrame) -> pd.DataFrame:
 
 
 def at(table: pd.DataFrame, horizon: int) -> pd.Series:
-    """Pick the row of one horizon, of the whole shop."""
+    """Pick the row of one horizon, of the whole shop; UsageError if it is not a known one."""
+    if horizon not in ltv.HORIZONS:
+        known = ", ".join(map(str, ltv.HORIZONS))
+        raise UsageError(f"horizon_days is {horizon}; it must be one of {known}.")
     return table[table["horizon"] == horizon].iloc[0]
 
 
