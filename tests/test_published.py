@@ -227,7 +227,7 @@ def test_a_file_never_seen_needs_ten_lines_of_toml(tmp_path):
 )
 def test_a_missing_optional_table_is_said_on_the_page(table, tmp_path):
     from helpers import cohort_tables, intake, ltv_tables, metrics, summaries, uplift_tables
-    from helpers import ltv as values
+    from helpers import economics as unit
     from helpers.study import open_study
 
     folder = tmp_path / "sample"
@@ -242,7 +242,7 @@ def test_a_missing_optional_table_is_said_on_the_page(table, tmp_path):
     study = open_study(str(folder), "2026-06")
     answered = intake.coverage(study).set_index("question")["answered"]
     periods, ages = summaries.load(study, "periods"), summaries.load(study, "cohort_ages")
-    economics = values.unit_economics(summaries.load(study, "acquisition"), ages, as_of=study.end)
+    economics = unit.unit_economics(summaries.load(study, "acquisition"), ages, as_of=study.end)
     result = uplift_tables.read_all(study)
     assert (
         (answered["Cost of winning a customer"] == "no")
