@@ -1,4 +1,4 @@
-"""Purchase and spend models on weighted states: BG/NBD and Gamma-Gamma by maximum likelihood.
+"""The purchase model on weighted states: BG/NBD by maximum likelihood, and naive rules.
 
 Pure numpy and scipy: arrays in, arrays or frozen results out; no frames, no files.
 Sources, cited below by short name:
@@ -6,7 +6,6 @@ Sources, cited below by short name:
 - FHL 2005: Fader, Hardie and Lee, "Counting Your Customers" the Easy Way, Marketing Science 24(2).
 - Note 004: Fader and Hardie, Illustrating the BG/NBD model: computation notes.
 - Note 019: Fader, Hardie and Lee, Computing P(alive) using the BG/NBD model.
-- Note 025: Fader and Hardie, The Gamma-Gamma model of monetary value.
 - Note 027: Hardie, Overcoming the BG/NBD model's #NUM! error problem.
 """
 

@@ -92,7 +92,8 @@ def finished_orders(table, shop: Shop):
     ``event_date`` is the local day on which the shop knew of the line: the refund's day for a
     refund, the order's day for a sale. ``margin`` (contribution margin: revenue less cogs,
     shipping and payment fees) is missing where cogs is missing; a cost column that the shop does
-    not have is left out of its margin.
+    not have is left out of its margin. ``order_cost`` is the part of that cost which an order
+    causes whatever its value: shipping and fees.
     """
     import ibis
 
@@ -105,10 +106,12 @@ def finished_orders(table, shop: Shop):
         "rate": table.revenue - (table.revenue * (shop.margin.rate or 0)).round().cast("int64"),
         "none": unknown,
     }[shop.margin.rule]
+    by_order = {"costs": extra, "rate": extra * 0, "none": unknown}[shop.margin.rule]
     return table.mutate(
         refund_of=ibis.ifelse(table.is_refund, table.refund_of.fill_null(table.order_id), None),
         event_date=ibis.ifelse(table.is_refund, refund_day, table.order_date),
         cost=cost,
+        order_cost=by_order,
         margin=table.revenue - cost,
     )
 

@@ -55,11 +55,7 @@ def customer_days(orders: ir.Table) -> ir.Table:
     lines = linked.mutate(day=linked.sold_day.fill_null(linked.order_date), margin=margin)
     lines = lines.mutate(
         cost=lines.revenue - lines.margin,
-        order_cost=ibis.ifelse(
-            lines.margin.notnull(),
-            lines.shipping_cost.fill_null(0) + lines.payment_fee.fill_null(0),
-            unknown,
-        ),
+        order_cost=ibis.ifelse(lines.margin.notnull(), lines.order_cost.fill_null(0), unknown),
     )
     sale = ~lines.is_refund
     return lines.group_by("customer_id", "day").aggregate(

@@ -1,12 +1,12 @@
-"""From customer states to money: the forecast of customer lifetime value, and how far to trust it.
+"""From customer states to money: the forecast of customer lifetime value, with intervals.
 
 ``clv_forecast`` is margin less cost to serve over a horizon, discounted:
 
     sum over monthly steps of discount factor x orders x (spend x margin rate - cost to serve)
 
 Orders are repeat purchase days from BG/NBD, spend is revenue per purchase day from Gamma-Gamma
-(both in ``btyd``). A month is 365.25/12 days; the discount rate is annual and effective, applied in
-the middle of each step. Customers not yet acquired are not in it.
+(``btyd``, ``gamma_gamma``). A month is 365.25/12 days; the discount rate is annual and effective,
+applied in the middle of each step. Customers not yet acquired are not in it.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""The spend model: Gamma-Gamma on total spend per frequency; pure numpy and scipy."""
+"""The spend model: Gamma-Gamma on total spend per frequency; pure numpy and scipy.
+
+Source: Fader and Hardie, The Gamma-Gamma model of monetary value (note 025), cited as Note 025.
+"""
 
 from dataclasses import dataclass
 

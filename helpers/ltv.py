@@ -1,4 +1,4 @@
-"""What customers have been worth: historical value, formula value, unit economics.
+"""What customers have been worth: historical value and formula value.
 
 LTV is never one word: ``ltv_historical`` is what a customer has earned the shop by an age,
 ``ltv_formula`` is ARPU x margin / churn, ``ltv_horizon`` is ARPU x margin over fixed periods.

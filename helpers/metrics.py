@@ -1,7 +1,6 @@
 """The catalog of named measures, and the arithmetic on summaries that every notebook shares.
 
-A measure is a numerator over a denominator of ``periods``; ratios are sum over sum. The second half
-reads ``gaps``, the waits between purchase days: repeat purchase, inactivity window, churn.
+A measure is a numerator over a denominator of ``periods``; ratios are sum over sum.
 """
 
 from collections.abc import Sequence

@@ -6,7 +6,7 @@ synced, so a stage with a manifest is whole. Then two renames put it in place:
     .staging-M is whole   ->   M becomes .previous-M   ->   .staging-M becomes M   ->   delete
 
 Whoever reads the folder sees the earlier month or the new one, never a mixture. After a crash or
-a kill the next run calls ``recover`` first. Callers hold the publishing lock (see runs.py).
+a kill the next run calls ``recover`` first. Callers hold the publishing lock (`helpers.runs`).
 """
 
 import hashlib

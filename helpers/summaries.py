@@ -156,7 +156,7 @@ def engine_table(study: Study, name: str, **options: object) -> ir.Table:
 def _folder(study: Study) -> Path:
     """Keep summaries by the clean tables, the month, and the code that made them."""
     key = hashlib.sha256()
-    for module in ("summaries.py", "study.py"):
+    for module in ("expressions.py", "summaries.py", "study.py"):
         key.update((Path(__file__).parent / module).read_bytes())
     inputs = study.shop.folder / "summaries" / study.info.digest[:16]
     return inputs / f"{study.month}-{key.hexdigest()[:12]}"

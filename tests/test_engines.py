@@ -42,6 +42,7 @@ def clean_table(name: str):
             "is_duplicate": "boolean",
             "event_date": "date",
             "cost": "int64",
+            "order_cost": "int64",
             "margin": "int64",
         }
     return ibis.table(schema, name=name)

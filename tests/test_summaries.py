@@ -290,3 +290,13 @@ def test_one_thread_or_two_and_any_order_of_rows_give_the_same(make_shop, monkey
         frames.append([summaries.load(study, name) for name in ("cohort_ages", "periods", "gaps")])
     for one, two in zip(*frames, strict=True):
         pd.testing.assert_frame_equal(one, two)
+
+
+def test_every_module_that_makes_summaries_is_in_their_key():
+    """A summary kept from older code must not be taken for one of today."""
+    import inspect
+
+    made_in = {inspect.getmodule(summary.make).__name__ for summary in summaries.SUMMARIES.values()}
+    named = inspect.getsource(summaries._folder)
+    for module in {*made_in, "helpers.summaries", "helpers.study"}:
+        assert f'"{module.rpartition(".")[2]}.py"' in named
