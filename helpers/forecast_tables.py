@@ -206,7 +206,11 @@ def limits_sentence(view: Outlook, check: Holdout) -> str:
         return f"There is no forecast. {view.reason}"
     seen = (
         f"On the held-out period its total was off by {percent(check.bias, 1)}, "
-        f"{'inside' if check.inside else 'outside'} its own 90% interval."
+        + (
+            "inside its own 90% interval."
+            if check.inside
+            else "outside its own 90% interval: read the forecast's interval as too narrow."
+        )
         if not check.reason
         else f"It could not be held against history. {check.reason}"
     )
@@ -241,3 +245,13 @@ def with_interval(total: pd.Series, name: str, *, per: str = "") -> dict[str, fl
     by = total[per] if per else 1
     keys = {"value": name, "low": f"{name}_low", "high": f"{name}_high"}
     return {key: total[column] / by for key, column in keys.items()}
+
+
+def alerts(check: Holdout) -> list[str]:
+    """Say so where the forecast failed its own check; empty if it did not, or could not be held."""
+    if check.reason or check.inside:
+        return []
+    return [
+        f"On held-out months the forecast of orders was off by {percent(check.bias, 1)}, outside "
+        "its own interval: plan with a wider margin than 04 shows."
+    ]

@@ -181,6 +181,8 @@ def test_cdnow_is_published_from_the_real_data(tmp_path):
     assert figures["rows_seen"] == 69_659
     assert figures["customers_seen"] == 23_570
     assert figures["revenue_seen"] == 2_500_315.63
+    alerts = json.loads((month / "summary.json").read_text())["alerts"]
+    assert ["outside" in alert["text"] for alert in alerts] == [True]
     holdout = pd.read_csv(month / "tables" / "04_holdout.csv").set_index("rule")
     assert holdout["mae"].idxmin() == "BG/NBD"
     assert [path.stem for path in sorted(month.glob("0*.html"))] == CHAPTERS
