@@ -7,12 +7,12 @@ BIN := .venv/bin
 # A target that failed is made again.
 .DELETE_ON_ERROR:
 
-.PHONY: report lab test lint refresh check clean
+.PHONY: report lab test lint refresh check bench clean
 
-report: .venv/.ready $(if $(filter cdnow%,$(SHOP)),.venv/.examples)
+report: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples)
 	$(BIN)/python -m helpers report --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(if $(MONTHS),--months $(MONTHS)) $(ARGS)
 
-lab: .venv/.ready $(if $(filter cdnow%,$(SHOP)),.venv/.examples)
+lab: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples)
 	$(BIN)/python -m helpers lab --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(ARGS)
 
 test: .venv/.tests lint
@@ -29,6 +29,10 @@ refresh: .venv/.ready
 
 check: .venv/.ready
 	$(BIN)/python -m helpers check
+
+# What things cost, each against its baseline in the same run; minutes, and never part of the tests.
+bench: .venv/.ready
+	$(BIN)/python benchmarks/cleaning.py $(ARGS)
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }

@@ -1,4 +1,4 @@
-"""The command line: python -m helpers report | lab | refresh | check."""
+"""The command line: python -m helpers new-shop | report | lab | list | forget | refresh | check."""
 
 import os
 import sys
@@ -8,6 +8,7 @@ from collections.abc import Callable
 import click
 
 from helpers.errors import WorkbookError
+from helpers.files import near
 
 _SHOP = click.option(
     "--shop", default="sample", show_default=True, help="A shop under data/, or its folder."
@@ -109,7 +110,7 @@ def report(shop: str, month: str, months: str, settings: tuple, jobs: int, force
         for note in each.notes:
             click.echo(note)
         state = "is unchanged" if each.unchanged else "is published"
-        click.echo(f"{each.shop} {each.month} {state}: {_near(each.index)}")
+        click.echo(f"{each.shop} {each.month} {state}: {near(each.index)}")
 
 
 @main.command()
@@ -128,8 +129,74 @@ def lab(
     folder, notes = workbench.make_copies(shop, month=month, settings=settings, fresh=fresh)
     for note in notes:
         click.echo(note)
-    click.echo(f"working copies: {_near(str(folder))}")
+    click.echo(f"working copies: {near(folder)}")
     sys.exit(workbench.lab(folder, browser=not no_browser, options=options))
+
+
+@main.command("new-shop")
+@click.argument("name")
+@click.option("--orders", multiple=True, required=True, metavar="FILE", help='A file or "*.csv".')
+@click.option("--preset", default="", help="A known export; none: do not look for one.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="COLUMN=SOURCE",
+    help='The source of a column: customer_id="Client no"; repeated for one column: joined.',
+)
+@click.option("--currency", default="", help="ISO 4217 code; never assumed.")
+@click.option("--time-zone", default="", help="IANA name, such as Europe/Berlin; never assumed.")
+@click.option("--date-format", multiple=True, metavar="[TABLE=]FORM", help="Such as %d.%m.%Y.")
+@click.option("--decimal", multiple=True, metavar="[TABLE=]SIGN", help="The decimal sign: . or ,")
+@click.option("--encoding", default="", help="Such as cp1252; default: found by itself.")
+@click.option(
+    "--also", multiple=True, metavar="PRESET=FILE", help="Another export that a preset knows."
+)
+@click.option(
+    "--table", "tables", multiple=True, metavar="TABLE=FILE", help="Another table's file."
+)
+@click.option("--vat", default="", help="Where a preset asks: net, or the rate costs hold (0.20).")
+@click.option("--force", is_flag=True, help="Replace an existing shop.toml.")
+def new_shop(**given) -> None:
+    """Look at an export, and write the shop.toml of a new shop."""
+    from helpers import newshop
+
+    def ask(question: str, check: Callable[[str], str]) -> str:
+        def checked(answer: str) -> str:
+            try:
+                return check(answer.strip())
+            except WorkbookError as error:
+                raise click.BadParameter(str(error)) from None
+
+        return click.prompt(question, value_proc=checked)
+
+    request = newshop.Request(**given)
+    newshop.new_shop(request, say=click.echo, ask=ask if sys.stdin.isatty() else None)
+
+
+@main.command("list")
+@_SHOP
+@_MONTH
+@click.option("--purpose", required=True, help="Of the consent, such as email_marketing.")
+@click.option("--out", default="", help="Another file; default: lists/ in the shop's folder.")
+def list_customers(shop: str, month: str, purpose: str, out: str) -> None:
+    """Write the customers who may be written to, by their consent at a month's end."""
+    from helpers import lists
+
+    done = lists.write_list(shop, month=month, purpose=purpose, out=out)
+    click.echo(done.sentence())
+    click.echo(near(done.path))
+
+
+@main.command()
+@click.option("--shop", required=True, help="A shop under data/, or its folder.")
+@click.option("--ids", "ids_file", required=True, help="A file of customer ids, one a line.")
+def forget(shop: str, ids_file: str) -> None:
+    """Take customers out of a shop's files, caches, lists and pages, for good."""
+    from helpers import forget as forgetting
+
+    for line in forgetting.forget(shop, ids_file).lines():
+        click.echo(line)
 
 
 @main.command()
@@ -164,12 +231,6 @@ def _stoppable(work: Callable[[], list]) -> list:
         click.echo("\nstopped; nothing half is published, the same command goes on", err=True)
         sys.stdout.flush()
         os._exit(130)
-
-
-def _near(path: str) -> str:
-    """Give a path as seen from here where it lies below, else in full."""
-    here = os.getcwd()
-    return os.path.relpath(path, here) if path.startswith(here + os.sep) else path
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Text and foreign types to canonical types, as Ibis expressions that every engine can say.
 
 Each function takes a source column and gives a column that is missing where the source could not
-be read; ``cleaning`` decides what a missing value means. Casts are guarded by patterns, because a
+be read; `helpers.rules` decides what a missing value means. Casts are guarded by patterns, as a
 failing cast stops PostgreSQL and Spark, and ``try_cast`` is not known to all of them.
 """
 
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -14,7 +15,20 @@ from ibis.expr import types as ir
 
 # Minor units per major unit for currencies that do not have two decimals (ISO 4217).
 _DECIMALS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "BHD": 3, "KWD": 3, "TND": 3}
-_NUMBER = r"^[+-]?([0-9]{1,13}\.?[0-9]*|\.[0-9]+)$"
+_NUMBER = r"^[+-]?([0-9]{1,13}(\.[0-9]*)?|\.[0-9]+)$"
+# Words that exports write where there is no id; a name that is longer than any id is a broken row.
+# As a pattern: DuckDB makes a join of a long list, which is then done for every row and question.
+_NOTHING = "^(nan|none|null|n/a|#n/a|-)?$"
+LONGEST_ID = 1000
+# Ending with a digit it is no word for nothing either: the one question that most ids answer.
+_PLAIN_ID = "^([0-9A-Za-z][0-9A-Za-z_-]{0,99})?[0-9]$"
+_PLAIN_ADDRESS = "^[0-9A-Za-z._+-]{1,99}@[0-9A-Za-z.-]{1,99}$"
+# Amounts of the usual length, whose decimal mark is beyond doubt.
+_USUAL = {
+    ".": r"^[+-]?[0-9]{1,9}(\.[0-9]{1,4})?$",
+    ",": "^[+-]?[0-9]{1,9}(,[0-9]{1,4})?$",
+    "auto": r"^[+-]?[0-9]{1,9}(\.[0-9]{1,2})?$",
+}
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 _PARTS = {
     "%Y": "([0-9]{4})",
@@ -29,6 +43,12 @@ _ISO = (
     rf"^{_PARTS['%Y']}-{_PARTS['%m']}-{_PARTS['%d']}"
     rf"(?:[T ]{_PARTS['%H']}:{_PARTS['%M']}(?::{_PARTS['%S']})?)? ?{_PARTS['%z']}?$"
 )
+# Stamps that need no taking apart: days that every year has, no offset, two digits everywhere.
+_PLAIN_STAMP = (
+    "^(19|20|21)[0-9]{2}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])"
+    "|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
+    "([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?)?$"
+)
 _ISO_ORDER = ("%Y", "%m", "%d", "%H", "%M", "%S", "%z")
 
 
@@ -42,29 +62,112 @@ def to_text(column: ir.Column) -> ir.StringColumn:
     return column.cast("string").strip().nullif("")
 
 
-def to_number(column: ir.Column, *, decimal: str = ".") -> ir.FloatingColumn:
-    """Give a double; text must look like ``-1234.5`` (or ``-1.234,5`` where decimal is a comma)."""
+def is_given(column: ir.Column) -> ir.BooleanColumn:
+    """Say whether a value holds anything: neither blank nor a word for nothing, such as nan."""
+    if column.type().is_floating():
+        return column.notnull() & ~column.isnan()
+    if not column.type().is_string():
+        return column.notnull()
+    text = to_text(column)
+    return text.notnull() & ~text.lower().re_search(_NOTHING)
+
+
+def is_plain_id(text: ir.StringColumn) -> ir.BooleanColumn:
+    """Say whether an id is one word that ends with a digit: `to_id` gives such text as it is."""
+    return text.re_search(_PLAIN_ID)
+
+
+def to_id(column: ir.Column, *, person: bool = False) -> ir.StringColumn:
+    """Give an id as text that is written the same way in every export.
+
+    Blanks around it and Excel's leading apostrophe are dropped, a whole number loses its ".0".
+    Words for nothing ("", nan, none, null, n/a, #n/a, -) and text of more than 1,000 characters
+    are missing. Where the id is a ``person``, an e-mail address is lower-cased, and a telephone
+    number (it starts with + or a bracket and has seven digits or more) keeps + and digits alone.
+    """
+    kind = column.type()
+    if kind.is_floating() or kind.is_decimal():
+        safe = _within(column, 10**15)
+        whole = safe.cast("int64")
+        same = whole.cast("float64") == safe.cast("float64")
+        return ibis.ifelse(same, whole.cast("string"), safe.cast("string"))
+    if kind.is_integer():
+        return column.cast("string")
+    text, none = column.cast("string").strip(), ibis.null("string")
+    bare = text.re_replace("^' *", "")
+    special = []
+    if person:
+        digits = bare.re_replace("[^0-9]", "")
+        phone = bare.re_search(r"^[+(][0-9 ()./-]+$") & (digits.length() >= 7)
+        plus = ibis.ifelse(bare.startswith("+"), "+", "")
+        special = [(phone, plus + digits), (bare.contains("@"), bare.lower())]
+    # Most ids need nothing, and most others are addresses: only the rest pays for every question.
+    return ibis.cases(
+        (column.cast("string").re_search(_PLAIN_ID), column.cast("string")),
+        (text.re_search(_PLAIN_ADDRESS), text.lower() if person else text),
+        (bare.length() > LONGEST_ID, none),
+        (bare.lower().re_search(_NOTHING), none),
+        (bare.re_search(r"^-?[0-9]+\.0$"), bare.re_replace(r"\.0$", "")),
+        *special,
+        else_=bare,
+    )
+
+
+def to_number(column: ir.Column, *, decimal: str = ".", whole: bool = False) -> ir.FloatingColumn:
+    """Give a double; text must look like ``-1234.5`` (or ``-1.234,5`` where decimal is a comma).
+
+    With ``decimal="auto"`` each value is read by itself. Currency signs, codes of three capitals
+    at either end, blanks and apostrophes are dropped. Of a point and a comma, the last is the
+    decimal mark, and the other must set groups of three apart. A mark that stands twice or more
+    sets groups apart. A mark that stands once is the decimal mark, unless exactly three digits
+    follow it and one to three, not beginning with 0, stand before it: then ``1,234`` could be
+    either, and is missing, except where a blank or apostrophe already sets groups apart (decimal
+    mark) or the number must be ``whole`` (group). Not-a-number and infinity are missing.
+    """
     if column.type().is_numeric():
-        return column.cast("float64")
-    text = _plain_number(column, decimal)
-    return ibis.ifelse(text.re_search(_NUMBER), text, ibis.null("string")).cast("float64")
+        return _within(column.cast("float64"), 1e300)
+    return _readable(column, decimal, whole).cast("float64")
+
+
+def to_amount(column: ir.StringColumn, *, decimal: str = ".") -> ir.DecimalColumn:
+    """Give the exact number that a text holds, with six decimals, for sums before any rounding."""
+    short, long = _numbers(column, decimal, False)
+    return ibis.coalesce(short.cast("decimal(22, 6)"), long)
 
 
 def to_integer(column: ir.Column, *, decimal: str = ".") -> ir.IntegerColumn:
-    """Give a whole number; numbers with decimals are rounded."""
-    return to_number(column, decimal=decimal).round().cast("int64")
+    """Give a whole number; numbers with decimals are rounded, beyond 10^15 they are missing."""
+    return _within(to_number(column, decimal=decimal, whole=True), 10**15).round().cast("int64")
 
 
 def to_money(column: ir.Column, *, digits: int = 2, decimal: str = ".") -> ir.IntegerColumn:
-    """Give an amount in whole minor units (cents for two digits), rounded half away from zero."""
+    """Give an amount in whole minor units (cents for two digits), rounded half away from zero.
+
+    Text is read as `to_number` reads it. A double is taken as the decimal number it is written
+    as, so 0.285 is 29 cents in every format. Beyond 10^15 minor units an amount is missing.
+    """
     scale = 10**digits
-    if column.type().is_floating():
-        return (column * scale).round().cast("int64")
     if column.type().is_numeric():
-        return (column.cast("decimal(22, 6)") * scale).round().cast("int64")
-    text = _plain_number(column, decimal)
-    exact = ibis.ifelse(text.re_search(_NUMBER), text, ibis.null("string")).cast("decimal(22, 6)")
-    return (exact * scale).round().cast("int64")
+        # Doubles hold minor units up to the limit exactly; the hair's breadth makes a half of
+        # what is written as one, and is far below what any amount is written with.
+        units = _within(column, 10 ** (15 - digits)).cast("float64") * scale
+        return (units.sign() * (units.abs() + 0.5 + 1e-7).floor()).cast("int64")
+    short, long = _numbers(column, decimal, digits == 0)
+    money = ibis.coalesce(*((part * scale).round().cast("int64") for part in (short, long)))
+    # Text holds at most 13 digits before its decimal mark: with two decimals, never too many.
+    return _within(money, 10**15) if digits > 2 else money
+
+
+def net_of(money: ir.IntegerColumn, rate: float) -> ir.IntegerColumn:
+    """Take value added tax at ``rate`` (a share) out of an amount in whole minor units."""
+    share = 1 / (1 + Fraction(str(rate)))
+    # Multiplied first, so that halves of a cent are still halves when they are rounded.
+    return (money.cast("float64") * share.numerator / share.denominator).round().cast("int64")
+
+
+def _within(column: ir.NumericColumn, limit: float) -> ir.NumericColumn:
+    """Leave out what is beyond a limit; not-a-number counts as the largest in every engine."""
+    return ibis.ifelse(column.between(-limit, limit), column, ibis.null(column.type()))
 
 
 def to_boolean(column: ir.Column) -> ir.BooleanColumn:
@@ -105,7 +208,11 @@ def to_stamp(
     date = part["%Y"] + "-" + part["%m"].lpad(2, "0") + "-" + part["%d"].lpad(2, "0")
     written = date + " " + timed[0] + ":" + timed[1] + ":" + timed[2]
     readable = ibis.ifelse(dated & clock, written, ibis.null("string"))
-    return readable.cast("timestamp"), _offset_minutes(part["%z"]) if "%z" in part else none
+    offset = _offset_minutes(part["%z"]) if "%z" in part else none
+    if not date_format:
+        plain = text.re_search(_PLAIN_STAMP)
+        readable, offset = ibis.ifelse(plain, text, readable), ibis.ifelse(plain, none, offset)
+    return readable.cast("timestamp"), offset
 
 
 def local_to_utc(stamp: ir.TimestampColumn, zone: str, *, first: int, last: int):
@@ -168,9 +275,55 @@ def _shifted(stamp, edges, zone: str, first: int, *, sign: int):
     return branch(0, len(edges))
 
 
-def _plain_number(column: ir.Column, decimal: str) -> ir.StringColumn:
+def _readable(column: ir.Column, decimal: str, whole: bool) -> ir.StringColumn:
+    """Give text that a cast to a number cannot fail on; missing where it is no number."""
     text = to_text(column)
-    return text.replace(".", "").replace(",", ".") if decimal == "," else text
+    if decimal == "auto":
+        return _by_its_marks(text, whole)
+    text = text.replace(".", "").replace(",", ".") if decimal == "," else text
+    return ibis.ifelse(text.re_search(_NUMBER), text, ibis.null("string"))
+
+
+def _numbers(column: ir.Column, decimal: str, whole: bool) -> tuple[ir.DecimalColumn, ...]:
+    """Give amounts of the usual length, and all others; each missing where the other is not.
+
+    DuckDB reads a decimal of 18 digits a hundred times faster than a longer one.
+    """
+    text, none = to_text(column), ibis.null("string")
+    usual = text.re_search(_USUAL[decimal])
+    plain = text.replace(",", ".") if decimal == "," else text
+    long = ibis.ifelse(usual, none, _readable(column, decimal, whole))
+    return ibis.ifelse(usual, plain, none).cast("decimal(18, 4)"), long.cast("decimal(22, 6)")
+
+
+def _by_its_marks(text: ir.StringColumn, whole: bool) -> ir.StringColumn:
+    """Read one number by its own marks; `to_number` says how."""
+    grouped = text.re_search("[0-9][ \u00a0\u202f'\u2019][0-9]{3}")
+    bare = text.re_replace("^[A-Z]{3}|[A-Z]{3}$|[ \u00a0\u202f'\u2019€$£¥₹₽₺₴₩]", "")
+    bare = bare.replace("\u2212", "-")
+    point, comma = bare, bare.replace(",", ".")
+    english, german = bare.replace(",", ""), bare.replace(".", "").replace(",", ".")
+
+    def found(pattern: str) -> ir.BooleanValue:
+        return bare.re_search(f"^[+-]?{pattern}$")
+
+    sure = (
+        "([0-9]{{0,13}}{0}([0-9]{{1,2}}|[0-9]{{4,}})|(0|[0-9]{{4,13}}){0}[0-9]{{3}}"
+        "|[0-9]{{1,13}}{0})"
+    )
+    once = "[1-9][0-9]{{0,2}}{0}[0-9]{{3}}"
+    groups = "[1-9][0-9]{{0,2}}(({0}[0-9]{{3}}){{1,3}}{1}[0-9]*|({0}[0-9]{{3}}){{2,3}})"
+    group = ibis.literal(whole)
+    return ibis.cases(
+        (found("[0-9]{1,13}"), bare),
+        (found(sure.format(r"\.")), point),
+        (found(sure.format(",")), comma),
+        (found(groups.format(",", r"\.")), english),
+        (found(groups.format(r"\.", ",")), german),
+        (found(once.format(r"\.")) & grouped, point),
+        (found(once.format(",")) & grouped, comma),
+        (found(once.format("[.,]")) & group, bare.replace(",", "").replace(".", "")),
+    )
 
 
 def _date_pattern(date_format: str) -> tuple[str, tuple[str, ...]]:

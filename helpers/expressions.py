@@ -16,7 +16,7 @@ def scope(orders: ir.Table) -> ir.Table:
     """One row for all order lines given: rows, orders, customers, money, first and last day."""
     sale = ~orders.is_refund
     return orders.aggregate(
-        rows=orders.count(),
+        rows=orders.count(where=orders.part == 1),
         orders=orders.order_id.nunique(where=sale),
         customers=orders.customer_id.nunique(),
         refund_rows=orders.count(where=orders.is_refund),
@@ -36,23 +36,24 @@ def customer_days(orders: ir.Table) -> ir.Table:
     did not come back. ``order_cost`` is the part of cost that an order causes whatever its value
     (shipping and payment fees).
     """
-    sales = orders.filter(~orders.is_refund)
-    sold = sales.group_by(sold_order=sales.order_id, sold_customer=sales.customer_id).aggregate(
-        sold_day=sales.order_date.min(), sold_known=sales.margin.notnull().all()
+    sales, back = orders.filter(~orders.is_refund), orders.filter(orders.is_refund)
+    # Only refunds are joined, and only to the orders that have one: few rows of either.
+    sold = sales.semi_join(back, sales.order_id == back.refund_of)
+    sold = sold.group_by(sold_order=sold.order_id, sold_customer=sold.customer_id).aggregate(
+        sold_day=sold.order_date.min(), sold_known=sold.margin.notnull().all()
     )
-    linked = orders.left_join(
-        sold,
-        [
-            orders.is_refund,
-            orders.refund_of == sold.sold_order,
-            orders.customer_id == sold.sold_customer,
-        ],
+    linked = back.left_join(
+        sold, [back.refund_of == sold.sold_order, back.customer_id == sold.sold_customer]
     )
     unknown = ibis.null("int64")
     refund = ibis.ifelse(linked.sold_known, linked.margin.fill_null(linked.revenue), unknown)
     of_known = ibis.ifelse(linked.sold_known.isnull(), linked.margin, refund)
-    margin = ibis.ifelse(linked.is_refund, of_known, linked.margin)
-    lines = linked.mutate(day=linked.sold_day.fill_null(linked.order_date), margin=margin)
+    refunded = linked.mutate(day=linked.sold_day.fill_null(linked.order_date), margin=of_known)
+    kept = ("customer_id", "day", "order_id", "is_refund", "quantity", "revenue", "margin",
+            "order_cost")  # fmt: skip
+    lines = ibis.union(
+        sales.mutate(day=sales.order_date).select(kept), refunded.select(kept), distinct=False
+    )
     lines = lines.mutate(
         cost=lines.revenue - lines.margin,
         order_cost=ibis.ifelse(lines.margin.notnull(), lines.order_cost.fill_null(0), unknown),

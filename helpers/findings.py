@@ -4,7 +4,6 @@ One function per picture of the notebooks: frame in, `Finding` out. A finding wi
 sentence that says why there is no picture.
 """
 
-import math
 from collections.abc import Callable
 
 import pandas as pd
@@ -34,73 +33,13 @@ def _move(now: float, before: float) -> str:
     return f"is {'up' if change > 0 else 'down'} {percent(abs(change))}"
 
 
-# --- 01: what came in ----------------------------------------------------------------------------
-
-
-def kept(steps: pd.DataFrame, money: Money) -> Finding:
-    """Order lines set aside, by reason, out of all that came in."""
-    came, seen = steps.iloc[0], steps.iloc[-1]
-    less = steps[steps["kind"] == "less"]
-    aside, later = -less["rows"].iloc[:-1], -less["rows"].iloc[-1]
-    sentence = (
-        f"Of {count(came['rows'])} lines worth {money(came['revenue'])}, {count(aside.sum())} were "
-        f"set aside and {count(later)} became known only after the month. This month sees "
-        f"{count(seen['rows'])} lines worth {money(seen['revenue'])}."
-    )
-    if not aside.sum():
-        return nothing(sentence)
-    share = aside.sum() / came["rows"]
-    top = less.loc[aside.idxmax(), "step"].removeprefix("Less: ")
-    return Finding(
-        f"{percent(share, 2 if share < 0.01 else None)} of the order lines were set aside",
-        f"Bars of order lines set aside by reason, {count(aside.sum())} of {count(came['rows'])}; "
-        f"the most common: {top} ({count(aside.max())}).",
-        sentence,
-    )
-
-
-def quiet(days: pd.DataFrame) -> Finding:
-    """Orders by day over the last three months, and days without any beyond what chance gives.
-
-    Chance: with a mean of m orders a day, exp(-m) of the days have none (Poisson).
-    """
-    mean, empty = days["orders"].mean(), int((days["orders"] == 0).sum())
-    busiest = days.loc[days["orders"].idxmax()]
-    expected = len(days) * math.exp(-mean)
-    if empty > expected + 3 * math.sqrt(expected) + 1:
-        title = f"{count(empty)} of the last {len(days)} days had no order: check the export"
-    elif empty:
-        title = f"{count(empty)} of the last {len(days)} days had no order, as chance would give"
-    else:
-        title = f"Every one of the last {len(days)} days has orders"
-    return Finding(
-        title,
-        f"Line of orders by day over {len(days)} days: mean {mean:.1f}, most "
-        f"{count(busiest['orders'])} on {busiest['start']:%d %B %Y}, {empty} without.",
-        f"On average {mean:.1f} orders came in a day; {empty} of {len(days)} days had none, and "
-        f"chance would leave about {expected:.1f} empty.",
-    )
-
-
-def newcomers(months: pd.DataFrame) -> Finding:
-    """New and returning customers by month."""
-    last = months[months["start"] == months["start"].max()].set_index("kind")["customers"]
-    share = last["new"] / last.sum() if last.sum() else float("nan")
-    month = month_of(months["start"].max())
-    return Finding(
-        f"{percent(share)} of the buyers of {month} bought for the first time",
-        f"Bars by month, new beside returning customers; in {month} {count(last['new'])} new and "
-        f"{count(last['returning'])} returning.",
-        f"In {month}, {count(last['new'])} customers bought for the first time and "
-        f"{count(last['returning'])} came back.",
-    )
-
-
 # --- 02: what customers have been worth ----------------------------------------------------------
 
 
 def month_money(months: pd.DataFrame, basis: str, money: Money) -> Finding:
     """Revenue or margin by month, the last month against the one before."""
+    if months[basis].isna().all():
+        return nothing("Every month has fewer customers than may be shown.")
     now = months.iloc[-1]
     before = months[basis].iloc[-2] if len(months) > 1 else float("nan")
     best = months.loc[months[basis].idxmax()]

@@ -147,13 +147,21 @@ def parameters(view: Outlook) -> pd.DataFrame:
 
 
 def fit_by_frequency(view: Outlook, states: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Give customers by repeat purchase days, counted and as the model expects: long."""
+    """Give customers by repeat purchase days, counted and as the model expects: long.
+
+    The last row takes in as many frequencies as it takes that no row counts fewer customers than
+    may be shown.
+    """
     columns = ["repeat_days", "what", "customers"]
     if view.models is None:
         return pd.DataFrame(columns=columns)
     at = forecast.states_at(states, study.end)
-    seen, expected = btyd.frequency_table(view.models.purchase, at, last=7).T
-    names = [*(str(k) for k in range(7)), "7+"]
+    least = study.shop.privacy.min_cell
+    for last in range(7, 0, -1):
+        seen, expected = btyd.frequency_table(view.models.purchase, at, last=last).T
+        if not ((seen > 0) & (seen < least)).any():
+            break
+    names = [*(str(k) for k in range(last)), f"{last}+"]
     parts = {"customers": seen, "model": expected}
     return pd.concat(
         [

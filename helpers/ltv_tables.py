@@ -5,6 +5,7 @@ import pandas as pd
 from helpers import ltv, metrics, repurchase
 from helpers.errors import UsageError
 from helpers.show import count, months, percent, ratio
+from helpers.withheld import withhold
 
 REPEAT_DAYS = (30, 60, 90, 180, 365)
 
@@ -143,13 +144,12 @@ def cost_beside_value(economics: pd.DataFrame) -> pd.DataFrame:
 def economics_table(economics: pd.DataFrame, *, min_cell: int = 10) -> pd.DataFrame:
     """Set out cost, value, their ratio with interval, the most a click may cost, and payback.
 
-    Channels with fewer than ``min_cell`` new customers are left out.
+    Channels with fewer than ``min_cell`` new customers are withheld together, with as many more
+    as it takes that none follows from the blended row.
     """
     columns = ["scope", "new_customers", "cac", "ltv", "ltv_to_cac", "ratio_low", "ratio_high"]
     columns += ["payback"]
-    if not economics.empty:
-        economics = economics[economics["new_customers"] >= min_cell]
-    if economics.empty:
+    if economics.empty or economics["new_customers"].max() < min_cell:
         return pd.DataFrame(columns=columns)
     states = {"paid back": "day {:.0f}", "not yet": "not yet by day {:.0f}"}
     ages = economics["payback_age"].fillna(economics["payback_at_least"])
@@ -157,7 +157,13 @@ def economics_table(economics: pd.DataFrame, *, min_cell: int = 10) -> pd.DataFr
         states.get(state, "unknown").format(age)
         for state, age in zip(economics["payback_state"], ages, strict=True)
     ]
-    return economics.assign(payback=text).reset_index()[columns]
+    table = economics.assign(payback=text).reset_index()[columns]
+    total = table["scope"].isin(["blended", "paid"])
+    shown = withhold(table[~total], persons="new_customers", sums=[], key="scope", least=min_cell)
+    # The row of all paid channels less those shown would give a withheld one away.
+    whole = set(shown["scope"]) == set(table.loc[~total, "scope"])
+    kept = table[total] if whole else table[table["scope"] == "blended"]
+    return pd.concat([kept, shown], ignore_index=True)
 
 
 def trust_sentence(by_age: pd.DataFrame, truncated, basis: str) -> str:

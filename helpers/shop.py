@@ -6,9 +6,6 @@ Imports stay light (no engine, no pandas), so that a run that has nothing to do 
 import hashlib
 import json
 import os
-import re
-import tomllib
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from importlib.util import find_spec
@@ -16,70 +13,50 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from helpers.errors import DataError, UsageError, nearest
-from helpers.tables import TABLES
+from helpers.settings import (
+    DAY,
+    NUMBER,
+    TEXT,
+    WHOLE,
+    Source,
+    checked,
+    merged,
+    preset,
+    read_toml,
+    table_sources,
+)
 
 ROOT = Path(os.environ.get("LTV_HOME") or Path(__file__).resolve().parent.parent)
-PRESETS = Path(__file__).resolve().parent / "presets"
 
-_TEXT, _NUMBER, _DAY, _WHOLE = "text", "number", "date", "whole number"
 _SHOP_KEYS = {
-    "preset": _TEXT,
-    "title": _TEXT,
-    "engine": _TEXT,
-    "currency": _TEXT,
-    "time_zone": _TEXT,
-    "opened_at": _DAY,
-    "history_starts_at": _DAY,
-    "complete_through": _DAY,
-    "business_model": _TEXT,
-    "duplicates": _TEXT,
-    "threads": _WHOLE,
-    "memory_limit": _TEXT,
+    "preset": TEXT,
+    "title": TEXT,
+    "engine": TEXT,
+    "currency": TEXT,
+    "time_zone": TEXT,
+    "opened_at": DAY,
+    "history_starts_at": DAY,
+    "complete_through": DAY,
+    "business_model": TEXT,
+    "duplicates": TEXT,
+    "threads": WHOLE,
+    "memory_limit": TEXT,
 }
-_SOURCE_KEYS = {
-    "files": "text or list of text",
-    "package": _TEXT,
-    "path": _TEXT,
-    "delimiter": _TEXT,
-    "encoding": _TEXT,
-    "names": "list of text",
-    "date_format": _TEXT,
-    "timestamps": _TEXT,
-    "decimal": _TEXT,
-    "columns": "table",
-}
+# Kinds of status that make an order no sale, or not yet one; their words: helpers.rules.
+STATUS_KINDS = ("test", "canceled", "void", "failed", "draft", "unpaid")
+# Kinds of lines that are no product: the first are no revenue, the others money without a product.
+NO_REVENUE = ("postage", "fee", "bad_debt", "test", "gift_card", "sample")
+MONEY_ONLY = ("manual", "discount", "adjustment")
+LINE_KINDS = (*NO_REVENUE, *MONEY_ONLY)
 _SECTION_KEYS = {
-    "margin": {"rule": _TEXT, "rate": _NUMBER},
-    "privacy": {"min_cell": _WHOLE, "small_cell": _WHOLE},
-    "core_metric": {"name": _TEXT, "target": _NUMBER},
+    "margin": {"rule": TEXT, "rate": NUMBER},
+    "privacy": {"min_cell": WHOLE, "small_cell": WHOLE, "keep_years": WHOLE},
+    "core_metric": {"name": TEXT, "target": NUMBER},
+    "non_products": {"version": TEXT, "codes": "table"},
+    "quarantine": {"most_revenue": NUMBER},
+    "reconciliation": {"tolerance": NUMBER},
+    "statuses": dict.fromkeys(STATUS_KINDS, "text or list of text"),
 }
-_DATE_PARTS = ("%Y", "%m", "%d", "%H", "%M", "%S", "%z")
-_CHOICES = {
-    "engine": ("duckdb",),
-    "business_model": ("noncontractual",),
-    "duplicates": ("keep", "quarantine"),
-    "rule": ("costs", "rate", "none"),
-    "name": ("margin_per_day", "revenue_per_day", "orders_per_day"),
-    "timestamps": ("local", "utc"),
-    "decimal": (".", ","),
-}
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where one canonical table comes from: its files and the source of each column."""
-
-    table: str
-    files: tuple[str, ...] = ()
-    package: str = ""
-    path: str = ""
-    delimiter: str = ""
-    encoding: str = "utf-8"
-    names: tuple[str, ...] = ()
-    date_format: str = ""
-    timestamps: str = "local"
-    decimal: str = "."
-    columns: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,10 +69,28 @@ class Margin:
 
 @dataclass(frozen=True)
 class Privacy:
-    """Smallest group that may be shown, and the size below which a figure is called small."""
+    """Smallest group that may be shown, and the size below which a figure is called small.
+
+    Rows about a person are kept for ``keep_years`` before the last complete day; 0 is no limit.
+    """
 
     min_cell: int = 10
     small_cell: int = 30
+    keep_years: int = 0
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """The share of the money (absolute amounts) that faults may hold before a run is refused."""
+
+    most_revenue: float = 0.25
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """The share of the money by which orders and payments may differ without a word."""
+
+    tolerance: float = 0.005
 
 
 @dataclass(frozen=True)
@@ -107,6 +102,17 @@ class CoreMetric:
 
 
 @dataclass(frozen=True)
+class NonProducts:
+    """Codes in product_id that are no product (postage, fees, discounts), and what each is.
+
+    Codes are compared exactly, capitals included; ``version`` names the state of the list.
+    """
+
+    version: str = ""
+    codes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Shop:
     """A shop as its shop.toml describes it; nothing has been read from its tables yet."""
 
@@ -115,7 +121,7 @@ class Shop:
     title: str
     currency: str
     time_zone: str
-    sources: dict[str, Source]
+    sources: dict[str, tuple[Source, ...]]
     engine: str = "duckdb"
     opened_at: date | None = None
     history_starts_at: date | None = None
@@ -127,13 +133,24 @@ class Shop:
     margin: Margin = Margin()
     privacy: Privacy = Privacy()
     core_metric: CoreMetric = CoreMetric()
+    non_products: NonProducts = field(default_factory=NonProducts)
+    quarantine: Quarantine = Quarantine()
+    reconciliation: Reconciliation = Reconciliation()
+    statuses: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def files(self, table: str) -> list[Path]:
-        """List the files of a table in a fixed order; DataError if there is none."""
-        source = self.sources[table]
+        """List the files of a table, source by source, in a fixed order.
+
+        A file that two sources read stands there twice, so that a row is named by the place of
+        its file in this list and its number within the file. DataError if a file is missing.
+        """
+        return [path for source in self.sources[table] for path in self.source_files(source)]
+
+    def source_files(self, source: Source) -> list[Path]:
+        """List the files of one source in a fixed order; DataError if there is none."""
         if source.package:
             return [_package_file(self.name, source)]
-        found = [path for pattern in source.files for path in self._matches(pattern, table)]
+        found = [path for pattern in source.files for path in self._matches(pattern, source.table)]
         return list(dict.fromkeys(found))
 
     def _matches(self, pattern: str, table: str) -> list[Path]:
@@ -160,11 +177,13 @@ class Shop:
     def input_digest(self) -> str:
         """Give the sha256 of the settings and of every input file's content."""
         digest = hashlib.sha256(json.dumps(self.settings(), sort_keys=True, default=str).encode())
+        contents: dict[Path, str] = {}
         for table in sorted(self.sources):
             for path in self.files(table):
-                with path.open("rb") as file:
-                    content = hashlib.file_digest(file, "sha256").hexdigest()
-                digest.update(f"\n{table} {path.name} {content}".encode())
+                if path not in contents:
+                    with path.open("rb") as file:
+                        contents[path] = hashlib.file_digest(file, "sha256").hexdigest()
+                digest.update(f"\n{table} {path.name} {contents[path]}".encode())
         return digest.hexdigest()
 
 
@@ -176,30 +195,49 @@ def load_shop(shop: str) -> Shop:
     """
     folder = _folder(shop)
     where = f"{folder.name}/shop.toml"
-    given = _read_toml(folder / "shop.toml", where)
-    if "preset" in given:
-        given = _merged(_preset(given["preset"], where), given)
+    given = read_toml(folder / "shop.toml", where)
+    base = preset(given["preset"], where) if "preset" in given else {}
+    given_tables, base_tables = (each.get("tables", {}) for each in (given, base))
+    given = merged(base, given)
     sections = {key: value for key, value in given.items() if key in (*_SECTION_KEYS, "tables")}
     plain = {key: value for key, value in given.items() if key not in sections}
-    plain = _checked(plain, _SHOP_KEYS, where, extra=(*_SECTION_KEYS, "tables"))
+    plain = checked(plain, _SHOP_KEYS, where, extra=(*_SECTION_KEYS, "tables"))
     plain.pop("preset", None)
     for key in ("currency", "time_zone"):
         if key not in plain:
             raise UsageError(f"{where}: '{key}' is missing, and it is never assumed. {_HINTS[key]}")
     _check_values(plain, where)
-    for section, keys in _SECTION_KEYS.items():
-        values = _checked(sections.get(section, {}), keys, f"{where} [{section}]")
-        plain[section] = {"margin": Margin, "privacy": Privacy, "core_metric": CoreMetric}[section](
-            **values
-        )
-    if plain["margin"].rule == "rate" and not 0 < (plain["margin"].rate or 0) <= 1:
+    kinds = (Margin, Privacy, CoreMetric, NonProducts, Quarantine, Reconciliation, _words)
+    for (section, keys), kind in zip(_SECTION_KEYS.items(), kinds, strict=True):
+        values = checked(sections.get(section, {}), keys, f"{where} [{section}]")
+        plain[section] = kind(**values)
+    _check_sections(plain, where)
+    plain.setdefault("title", folder.name)
+    found = table_sources(given_tables, base_tables, where)
+    return Shop(name=folder.name, folder=folder, sources=found, **plain)
+
+
+def _check_sections(plain: dict, where: str) -> None:
+    """Check what the settings of a section ask of each other."""
+    margin, listed = plain["margin"], plain["non_products"]
+    if margin.rule == "rate" and not 0 < (margin.rate or 0) <= 1:
         raise UsageError(
-            f"{where} [margin]: rule is 'rate', and rate is {plain['margin'].rate}; it must be "
+            f"{where} [margin]: rule is 'rate', and rate is {margin.rate}; it must be "
             "above 0 and at most 1, such as rate = 0.35."
         )
-    sources = _sources(sections.get("tables", {}), where)
-    plain.setdefault("title", folder.name)
-    return Shop(name=folder.name, folder=folder, sources=sources, **plain)
+    wrong = [(code, kind) for code, kind in listed.codes.items() if kind not in LINE_KINDS]
+    if wrong or (listed.codes and not listed.version):
+        found = f" {wrong[0][0]} is {wrong[0][1]!r}." if wrong else ""
+        raise UsageError(
+            f'{where} [non_products]: give version = "..." and, under [non_products.codes], each '
+            f'code with its kind, such as POST = "postage".{found} Kinds: {", ".join(LINE_KINDS)}.'
+            + (nearest(str(wrong[0][1]), LINE_KINDS) if wrong else "")
+        )
+
+
+def _words(**kinds: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Give the shop's own words for a status, by kind, in lower case."""
+    return {kind: tuple(word.lower() for word in words) for kind, words in kinds.items()}
 
 
 _HINTS = {
@@ -233,70 +271,6 @@ def _near(folder: Path) -> str:
     return folder.relative_to(ROOT).as_posix() if folder.is_relative_to(ROOT) else folder.name
 
 
-def _read_toml(path: Path, where: str) -> dict:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{where} is not valid TOML: {error}.") from None
-
-
-def _preset(name: object, where: str) -> dict:
-    presets = sorted(path.stem for path in PRESETS.glob("*.toml"))
-    if name not in presets:
-        raise UsageError(
-            f"{where}: preset is '{name}'. Presets: {', '.join(presets)}."
-            f"{nearest(str(name), presets)}"
-        )
-    return _read_toml(PRESETS / f"{name}.toml", f"presets/{name}.toml")
-
-
-def _merged(base: dict, over: dict) -> dict:
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if both else value
-    return merged
-
-
-def _checked(values: dict, keys: dict[str, str], where: str, extra: tuple = ()) -> dict:
-    """Check names, types and choices of settings; give them with dates and tuples made."""
-    if not isinstance(values, dict):
-        raise UsageError(f"{where}: expected a table of settings, found {values!r}.")
-    result = {}
-    for key, value in values.items():
-        if key not in keys:
-            accepted = (*keys, *extra)
-            raise UsageError(
-                f"{where}: unknown key '{key}'. Accepted: {', '.join(accepted)}."
-                f"{nearest(key, accepted)}"
-            )
-        result[key] = _typed(value, keys[key], f"{where}: {key}")
-        choices = _CHOICES.get(key)
-        if choices and result[key] not in choices:
-            raise UsageError(
-                f"{where}: {key} is {value!r}; accepted: {', '.join(map(repr, choices))}."
-                f"{nearest(str(value), choices)}"
-            )
-    return result
-
-
-def _typed(value: object, kind: str, what: str) -> object:
-    if kind == _DAY:
-        try:
-            return value if type(value) is date else date.fromisoformat(str(value))
-        except ValueError:
-            raise UsageError(f"{what} is {value!r}; it must be a date as 2026-06-30.") from None
-    if kind.startswith(("list", "text or list")):
-        items = [value] if isinstance(value, str) and "or" in kind else value
-        if isinstance(items, list) and items and all(isinstance(item, str) for item in items):
-            return tuple(items)
-        raise UsageError(f"{what} is {value!r}; it must be {kind}.")
-    types = {_TEXT: str, _NUMBER: (int, float), _WHOLE: int, "table": dict}
-    if isinstance(value, bool) or not isinstance(value, types[kind]):
-        raise UsageError(f"{what} is {value!r}; it must be a {kind}.")
-    return value
-
-
 def _check_values(plain: dict, where: str) -> None:
     code = plain["currency"]
     if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
@@ -310,62 +284,6 @@ def _check_values(plain: dict, where: str) -> None:
             f"{where}: time_zone is '{plain['time_zone']}', which is not an IANA time zone."
             f"{nearest(plain['time_zone'], available_timezones())}"
         ) from None
-
-
-def _sources(tables: dict, where: str) -> dict[str, Source]:
-    if "orders" not in tables:
-        raise UsageError(
-            f"{where}: [tables.orders] is missing; it is the only table that every shop needs. "
-            f"Found: {', '.join(tables) or 'no table'}."
-            + (" Did you mean [tables.orders]?" if nearest("orders", tables) else "")
-        )
-    return dict(_each_source(tables, where))
-
-
-def _each_source(tables: dict, where: str) -> Iterator[tuple[str, Source]]:
-    for name, values in tables.items():
-        if name not in TABLES:
-            raise UsageError(
-                f"{where}: unknown table '{name}'. Accepted: {', '.join(TABLES)}."
-                f"{nearest(name, TABLES)}"
-            )
-        place = f"{where} [tables.{name}]"
-        checked = _checked(values, _SOURCE_KEYS, place)
-        if bool(checked.get("files")) == bool(checked.get("package")):
-            raise UsageError(
-                f'{place}: give either files = "orders*.csv", or package = "..." with path = "..."'
-            )
-        _check_date_format(checked.get("date_format", ""), place)
-        if "package" in checked and "path" not in checked:
-            raise UsageError(f"{place}: package is given, so path (inside the package) is needed.")
-        columns = _columns(name, checked.pop("columns", {}), place)
-        yield name, Source(table=name, columns=columns, **checked)
-
-
-def _check_date_format(date_format: str, place: str) -> None:
-    found = re.findall(r"%.?", date_format)
-    unknown = [part for part in found if part not in _DATE_PARTS]
-    once = all(found.count(part) == 1 for part in ("%Y", "%m", "%d"))
-    if date_format and (unknown or not once):
-        raise UsageError(
-            f"{place}: date_format is '{date_format}'; it must hold %Y, %m and %d once each, and "
-            f"beside them only {', '.join(_DATE_PARTS[3:])} and plain text, such as "
-            "'%d.%m.%Y %H:%M'. Leave it out for ISO 8601."
-        )
-
-
-def _columns(table: str, columns: dict, place: str) -> dict[str, str | tuple[str, ...]]:
-    accepted = [column.name for column in TABLES[table].columns]
-    checked = {}
-    for name, value in columns.items():
-        if name not in accepted:
-            raise UsageError(
-                f"{place}: unknown column '{name}'. Accepted: {', '.join(accepted)}."
-                f"{nearest(name, accepted)}"
-            )
-        found = _typed(value, "text or list of text", f"{place} columns.{name}")
-        checked[name] = found[0] if len(found) == 1 else found
-    return checked
 
 
 def _package_file(shop: str, source: Source) -> Path:

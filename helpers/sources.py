@@ -1,24 +1,23 @@
 """From files to typed tables: read what a shop.toml names, and give it the contract's columns."""
 
-import csv
-import gzip
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 import ibis
 from ibis.expr import types as ir
 
-from helpers import conversions
+from helpers import conversions, headers, readers
 from helpers.errors import DataError, UsageError, nearest
-from helpers.shop import Shop, Source
+from helpers.readers import readable
+from helpers.settings import Source
+from helpers.shop import Shop
 from helpers.tables import TABLES, Column
 
-_TEXT_FILES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
-_CHUNK_ROWS, _CHUNK_CHARACTERS = 200_000, 1 << 20
+# Where a row came from: the place of its file among `Shop.files`, and its number within the file.
+PLACE = ("_file", "_row")
+_PERSONS = ("customer_id", "referred_by")
+_IDS = (*_PERSONS, "refund_of")
 
 
 def day_name(column: str) -> str:
@@ -31,78 +30,149 @@ def day_name(column: str) -> str:
     return special.get(column) or column.removesuffix("_at") + "_date"
 
 
-def read(con, shop: Shop, table: str, scratch: Path) -> ir.Table:
-    """Read the files of one table as text (Parquet: as typed), all files one below the other.
+def day_of(table: str) -> str:
+    """Give the column of a clean table that dates its rows by the local calendar day.
 
-    ``scratch`` is a folder for formats that the engine cannot read; they are streamed there once.
-    Raises DataError for a file that is missing, empty, or cannot be read.
+    >>> day_of("orders"), day_of("marketing_spend")
+    ('order_date', 'starts_at')
     """
-    source, files = shop.sources[table], shop.files(table)
-    for path in files:
-        if path.stat().st_size == 0:
-            raise DataError(f"{shop.name}: {path.name} (table {table}) is empty.")
-    kinds = {_kind(path, shop.name) for path in files}
-    if len(kinds) > 1:
-        raise UsageError(f"{shop.name}: table {table} mixes Parquet and text files; give one kind.")
-    with readable(shop.name, table):
-        if kinds == {"parquet"}:
-            return con.read_parquet([str(path) for path in files], union_by_name=True)
-        if source.delimiter == "whitespace":
-            return con.read_parquet(str(_stream(files, source, scratch / f"{table}_raw.parquet")))
-        if source.encoding.lower() not in ("utf-8", "utf8"):
-            files = [_in_utf8(path, source, scratch, shop.name) for path in files]
-        return _read_text(con, files, source, shop.name)
+    dated = TABLES[table].column(TABLES[table].dated_by)
+    return day_name(dated.name) if dated.type == "timestamp" else dated.name
 
 
-def _read_text(con, files: list[Path], source: Source, shop: str) -> ir.Table:
-    """Read text files, each with the columns of its own header, one below the other by name.
+def read(con, shop: Shop, source: Source, scratch: Path) -> ir.Table:
+    """Read the files of one source, one below the other by name, with ``_file`` and ``_row``.
 
-    The header is read here and given to the engine, whose own detection would skip a header that
-    does not fit the lines below it.
+    Columns are text as written (of Parquet: as typed). ``_file`` is the place of the file in
+    ``shop.files(source.table)``, ``_row`` counts the data rows of that file from 1. With a query,
+    its result. ``scratch`` is a folder for copies of what the engine cannot read; they hold
+    customers' data, so whoever made the folder deletes it. Raises DataError for a file that is
+    missing, empty, or cannot be read, UsageError for a query that the engine does not understand.
     """
-    layouts: dict[tuple, list[str]] = {}
-    for path in files:
-        delimiter, names = _layout(path, source, shop)
-        layouts.setdefault((delimiter, names), []).append(str(path))
-    parts = [
-        con.read_csv(
-            paths, auto_detect=False, header=not source.names, delim=delimiter, quote='"',
-            escape='"', columns=dict.fromkeys(names, "VARCHAR"),
+    position = _position(shop, source)
+    before = sum(len(shop.source_files(each)) for each in shop.sources[source.table][:position])
+    with readable(shop.name, source.table):
+        selects = [
+            part.select(number)
+            for number, path in enumerate(shop.source_files(source), before)
+            for part in readers.parts(path, source, shop.name, scratch)
+        ]
+        rows = "\nUNION ALL BY NAME\n".join(selects)
+        return _view(con, f"{source.table}_source_{position}", rows, source, shop)
+
+
+def _position(shop: Shop, source: Source) -> int:
+    found = shop.sources[source.table]
+    same = [place for place, each in enumerate(found) if each is source]
+    return same[0] if same else found.index(source)
+
+
+def _view(con, name: str, rows: str, source: Source, shop: Shop) -> ir.Table:
+    """Name the rows of files, or a query over them, in the engine.
+
+    In DuckDB's own words, not Ibis': a preset's query is a text (an export whose lines lean on
+    each other needs windows that no list of columns can say), and files are read by DuckDB alone.
+    """
+    body = rows
+    try:
+        if source.query:
+            macro = f"{name}_amount"
+            con.raw_sql(f'CREATE OR REPLACE TEMP MACRO "{macro}"(x) AS {_amount_sql(source)}')
+            query = re.sub(r"\bas_amount\s*\(", f'"{macro}"(', source.query.strip().rstrip(";"))
+            body = f"WITH source AS (\n{rows}\n)\nSELECT * FROM (\n{query}\n)"
+        con.raw_sql(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {body}')
+        view = con.table(name, database=("temp", "main"))
+    except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException) as error:
+        if not source.query:
+            raise
+        raise UsageError(
+            f"{shop.name}: the query under [tables.{source.table}] is not understood: "
+            f"{str(error).splitlines()[0]}"
+        ) from None
+    lacking = [column for column in PLACE if column not in view.columns]
+    if lacking:
+        raise UsageError(
+            f"{shop.name}: the query under [tables.{source.table}] must give {' and '.join(PLACE)} "
+            f"through; {' and '.join(lacking)} is missing."
         )
-        for (delimiter, names), paths in layouts.items()
-    ]  # fmt: skip
-    columns = list(dict.fromkeys(name for part in parts for name in part.columns))
-    if len(parts) == 1:
-        return parts[0]
-    null = ibis.null("string")
-    filled = [
-        part.select(**{name: part[name] if name in part.columns else null for name in columns})
-        for part in parts
-    ]
-    return ibis.union(*filled, distinct=False)
+    return view
 
 
-def typed(raw: ir.Table, source: Source, shop: Shop) -> ir.Table:
+def _amount_sql(source: Source) -> str:
+    """Give what ``as_amount(x)`` means in a query: an exact number, by the source's decimal mark.
+
+    It is the same expression that reads an amount outside of queries; of a Parquet file's numbers
+    it takes the value.
+    """
+    amounts = ibis.table({"x": "string"}, name="t")
+    exact = conversions.to_amount(amounts.x, decimal=source.decimal)
+    text = str(ibis.to_sql(amounts.select(y=exact), dialect="duckdb"))
+    text = text[text.index("SELECT") + 6 : text.rindex('AS "y"')].replace('"t0"."x"', "x::VARCHAR")
+    return f"CASE WHEN typeof(x) = 'VARCHAR' THEN {text} ELSE TRY_CAST(x AS DECIMAL(22, 6)) END"
+
+
+def as_written(raw: ir.Table, source: Source) -> ir.Table:
+    """Give ``_file``, ``_row`` and the text, as written, of each canonical column that is filled.
+
+    Nothing of other columns. It is for the few rows that are set aside: joined, never copied.
+    """
+    found = {
+        column.name: _joined(raw, names, source)
+        for column in TABLES[source.table].columns
+        if (names := _names(raw, column, source)) and None not in names
+    }
+    return raw.select(*PLACE, **{name: text.cast("string") for name, text in found.items()})
+
+
+def plain_ids(raw: ir.Table, source: Source) -> frozenset[str]:
+    """Name the canonical columns whose ids are all written plainly, so that none has to be mended.
+
+    One look at the columns, which spares every later one; for files that are not copied.
+    """
+    looked = {
+        column.name: raw[names[0]]
+        for column in TABLES[source.table].columns
+        if _is_id(column.name) and len(names := _names(raw, column, source)) == 1
+        and names[0] is not None and raw[names[0]].type().is_string()
+    }  # fmt: skip
+    if not looked:
+        return frozenset()
+    odd = {name: (~conversions.is_plain_id(text)).any() for name, text in looked.items()}
+    found = raw.aggregate(**odd).execute().iloc[0]
+    return frozenset(name for name in looked if not found[name] or found[name] != found[name])
+
+
+def typed(
+    raw: ir.Table, source: Source, shop: Shop, *, plain: frozenset[str] = frozenset()
+) -> ir.Table:
     """Give the contract's columns from a source table: converted, missing where unreadable.
 
     A timestamp ``x_at`` becomes two columns, the stamp as written and its UTC offset in minutes
     (``x_at__offset``), which `placed` turns into UTC and a local day. ``unreadable`` counts the
-    optional values of a row that held something that could not be read.
+    optional values of a row that held something that could not be read. ``_file`` and ``_row``
+    are carried through; ``mended`` is 1 where the customer's id was written in another way.
+    ``plain`` names id columns to take as they are (`plain_ids`).
     """
     table = TABLES[source.table]
-    columns, doubts = {}, []
+    columns, doubts, mended = {}, [], ibis.literal(0, "int64")
     for column in table.columns:
         origin = _origin(raw, column, source, shop)
         if origin is None:
             columns |= _absent(column)
             continue
+        if column.name in plain:
+            columns[column.name] = origin
+            continue
         values = _convert(origin, column, source, shop)
         columns |= values
+        if column.name == "customer_id" and origin.type().is_string():
+            mended = (origin != values["customer_id"]).fill_null(False).cast("int64")
         if not column.required and column.type != "text":
-            given = conversions.to_text(origin).notnull() & values[column.name].isnull()
+            given = conversions.is_given(origin) & values[column.name].isnull()
             doubts.append(given.cast("int64"))
     count = sum(doubts[1:], doubts[0]) if doubts else ibis.literal(0, "int64")
-    return raw.select(**columns, unreadable=count)
+    place = [name for name in PLACE if name in raw.columns]
+    return raw.select(*place, **columns, unreadable=count, mended=mended)
 
 
 def placed(table: ir.Table, source: Source, shop: Shop, *, first: int, last: int) -> ir.Table:
@@ -126,6 +196,29 @@ def placed(table: ir.Table, source: Source, shop: Shop, *, first: int, last: int
     return table.mutate(**new).drop(*drop)
 
 
+def clock_flags(
+    table: ir.Table, source: Source, shop: Shop, *, first: int, last: int
+) -> dict[str, ir.BooleanValue]:
+    """Say of a typed table's rows whether the clock was changed at the time of their order.
+
+    ``hour_skipped``: the local time did not exist, in the gap of spring. ``hour_doubled``: it came
+    twice, in autumn, and the first is taken. Only stamps without an offset can be either, and none
+    of a source whose timestamps are UTC. To be asked before `placed`, for ``first`` to ``last``.
+    """
+    dated_by = TABLES[source.table].dated_by
+    never = ibis.literal(False)
+    flags = {"hour_skipped": never, "hour_doubled": never}
+    if source.timestamps == "utc":
+        return flags
+    stamp, offset = table[dated_by], table[f"{dated_by}__offset"]
+    naive = stamp.notnull() & offset.isnull()
+    for at, before, after in conversions.zone_changes(shop.time_zone, first, last):
+        name = "hour_skipped" if after > before else "hour_doubled"
+        low, high = (ibis.timestamp((at + shift).isoformat()) for shift in sorted((before, after)))
+        flags[name] = flags[name] | ((stamp >= low) & (stamp < high))
+    return {name: naive & flag for name, flag in flags.items()}
+
+
 def clean_schema(table: str) -> dict[str, str]:
     """Give names and Ibis types of a clean table's columns (for orders: before derived ones)."""
     schema = {column.name: _IBIS_TYPES[column.type] for column in TABLES[table].columns}
@@ -133,164 +226,61 @@ def clean_schema(table: str) -> dict[str, str]:
     return schema | {day_name(stamp): "date" for stamp in stamps}
 
 
-def mapped_columns(raw: ir.Table, source: Source) -> list[str]:
-    """List the canonical columns that the source fills."""
-    names = [column.name for column in TABLES[source.table].columns]
-    return [name for name in names if name in source.columns or name in raw.columns]
-
-
-@contextmanager
-def readable(shop: str, table: str) -> Iterator[None]:
-    """Turn an engine's complaint about a file into a DataError that holds none of its content."""
-    try:
-        yield
-    except (duckdb.Error, UnicodeError) as error:
-        text = str(error)
-        line = re.search(r"[Ll]ine:? (\d+)", text)
-        place = f" at line {line.group(1)}" if line else ""
-        if "nicode" in text or "UTF-8" in text or "utf-8" in text:
-            reason = 'the text is not UTF-8; name its encoding, such as encoding = "cp1252"'
-        elif "Expected Number of Columns" in text:
-            found = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
-            reason = (
-                f"the line has {found.group(2)} fields, the header {found.group(1)}"
-                if found
-                else "the line has more or fewer fields than the header"
-            )
-        elif "uote" in text:
-            reason = "a quotation mark is opened and never closed"
-        else:
-            reason = f"the engine could not read it ({type(error).__name__})"
-        raise DataError(
-            f"{shop}: the files of table {table} cannot be read{place}: {reason}."
-        ) from None
-
-
-def _kind(path: Path, shop: str) -> str:
-    name = path.name.lower()
-    if name.endswith((".parquet", ".pq")):
-        return "parquet"
-    if name.endswith(_TEXT_FILES):
-        return "text"
-    raise UsageError(
-        f"{shop}: {path.name} is of a kind that is not read. Accepted: .parquet, "
-        f"{', '.join(_TEXT_FILES)}."
-    )
-
-
-def _layout(path: Path, source: Source, shop: str) -> tuple[str, tuple[str, ...]]:
-    """Give a text file's separator and its column names.
-
-    Unless shop.toml names the separator, it is the one that the first line uses most.
-    """
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
-            first = file.readline(1_000_000)
-    except (OSError, EOFError):
-        raise DataError(f"{shop}: {path.name} is not a whole gzip file; export it again.") from None
-    delimiter = source.delimiter or max(",;\t|", key=first.count)
-    names = source.names or tuple(next(csv.reader([first], delimiter=delimiter), ()))
-    names = tuple(name.strip() for name in names)
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice or "" in names:
-        fault = f"has two columns named '{twice[0]}'" if twice else "has a column without a name"
-        raise DataError(
-            f"{shop}: {path.name} (table {source.table}) {fault}; its first line must name every "
-            "column once. Mend the export, or give names = [...] for a file without a header."
-        )
-    return delimiter, names
-
-
-def _in_utf8(path: Path, source: Source, scratch: Path, shop: str) -> Path:
-    """Copy a text file into UTF-8 in bounded chunks, for the engine's own strict reader."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    target = scratch / f"{source.table}_{path.name.removesuffix('.gz')}"
-    try:
-        with (
-            opener(path, "rt", encoding=source.encoding, newline="") as old,
-            target.open("w", encoding="utf-8", newline="") as new,
-        ):
-            shutil.copyfileobj(old, new, _CHUNK_CHARACTERS)
-    except (LookupError, UnicodeError):
-        raise DataError(
-            f"{shop}: {path.name} cannot be read as {source.encoding} text; mend encoding under "
-            f"[tables.{source.table}] in shop.toml."
-        ) from None
-    return target
-
-
-def _stream(files: list[Path], source: Source, target: Path) -> Path:
-    """Write files whose fields stand apart by blanks to one Parquet file, in bounded chunks."""
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    options = {"names": list(source.names), "header": None} if source.names else {}
-    writer = None
-    try:
-        for path in files:
-            chunks = pd.read_csv(
-                path, sep=r"\s+", dtype="str", keep_default_na=False, index_col=False,
-                encoding=source.encoding, chunksize=_CHUNK_ROWS, **options,
-            )  # fmt: skip
-            for chunk in chunks:
-                batch = pa.Table.from_pandas(chunk, preserve_index=False)
-                writer = writer or pq.ParquetWriter(target, batch.schema)
-                writer.write_table(batch.cast(writer.schema))
-    except (LookupError, ValueError) as error:
-        kind = type(error).__name__
-        raise DataError(
-            f"{path.name} cannot be read as {source.encoding} text in columns apart by blanks "
-            f"({kind}); mend encoding, names or delimiter in shop.toml."
-        ) from None
-    finally:
-        if writer is not None:
-            writer.close()
-    if writer is None:
-        raise DataError(f"{files[0].name} has no rows.")
-    return target
-
-
-def _origin(raw: ir.Table, column: Column, source: Source, shop: Shop) -> ir.Column | None:
-    """Find the source of one canonical column; several source columns are joined by a dash."""
+def _names(raw: ir.Table, column: Column, source: Source) -> list[str | None]:
+    """Give the source columns of a canonical one, None for each that the source lacks."""
     named = source.columns.get(column.name, column.name)
     names = (named,) if isinstance(named, str) else named
-    missing = [name for name in names if name not in raw.columns]
-    if missing and column.name in source.columns:
-        raise DataError(
-            f"{shop.name}: table {source.table} has no column '{missing[0]}' (named for "
-            f"{column.name}). {_shown(raw.columns, source.table)}{nearest(missing[0], raw.columns)}"
-        )
-    if missing and column.required:
-        raise DataError(
-            f"{shop.name}: table {source.table} needs {column.name} ({column.meaning}), and no "
-            f"column has that name. {_shown(raw.columns, source.table)} Name the right one under "
-            f"[tables.{source.table}.columns] in shop.toml, as "
-            f'{column.name} = "..."{nearest(column.name, raw.columns)}'
-        )
-    if missing:
-        return None
+    return [headers.matched(name, raw.columns) for name in names]
+
+
+def _is_id(column: str) -> bool:
+    return column.endswith("_id") or column in _IDS
+
+
+def _joined(raw: ir.Table, names: list[str], source: Source) -> ir.Column:
+    """Give one column, or several joined by a dash.
+
+    A customer's id among several is written as it is in customer_id, so that it is found there.
+    """
     if len(names) == 1:
         return raw[names[0]]
-    parts = [conversions.to_text(raw[name]).fill_null("") for name in names]
+    persons = {source.columns.get(column, column) for column in _PERSONS
+               if isinstance(source.columns.get(column, column), str)}  # fmt: skip
+    parts = [
+        conversions.to_id(raw[name], person=True)
+        if name in persons
+        else conversions.to_text(raw[name])
+        for name in names
+    ]
+    parts = [part.fill_null("") for part in parts]
     joined = parts[0]
     for part in parts[1:]:
         joined = joined + "-" + part
     return joined
 
 
-def _shown(names: tuple[str, ...], table: str) -> str:
-    """List the columns found, unless they look like a line of data: that would show a customer."""
-    if any("\ufffd" in name for name in names):
-        return 'Its first line is not UTF-8; name its encoding, such as encoding = "cp1252".'
-    known = {column.name for column in TABLES[table].columns}
-    words = [name for name in names if re.fullmatch(r"[^\W\d][\w .#()/-]{0,39}", name)]
-    if len(words) < len(names) or (
-        any(re.search(r"\d", name) for name in names) and not (known & set(names))
-    ):
-        return f"The first line of the file, of {len(names)} fields, does not look like names."
-    return f"It has: {', '.join(names)}."
+def _origin(raw: ir.Table, column: Column, source: Source, shop: Shop) -> ir.Column | None:
+    """Find the source of one canonical column; several source columns are joined by a dash."""
+    found = _names(raw, column, source)
+    if None not in found:
+        return _joined(raw, found, source)
+    present = [name for name in raw.columns if name not in PLACE]
+    if column.name in source.columns:
+        given = source.columns[column.name]
+        given = (given,) if isinstance(given, str) else given
+        missing = given[found.index(None)]
+        raise DataError(
+            f"{shop.name}: table {source.table} has no column '{missing}' (named for "
+            f"{column.name}). {headers.shown(present, source.table)}{nearest(missing, present)}"
+        )
+    if column.required:
+        raise DataError(
+            f"{shop.name}: table {source.table} needs {column.name} ({column.meaning}), and no "
+            f"column has that name. {headers.shown(present, source.table)} Name the right one "
+            f"under [tables.{source.table}.columns] in shop.toml, as "
+            f'{column.name} = "..."{nearest(column.name, present)}'
+        )
+    return None
 
 
 def _convert(origin: ir.Column, column: Column, source: Source, shop: Shop) -> dict:
@@ -302,13 +292,17 @@ def _convert(origin: ir.Column, column: Column, source: Source, shop: Shop) -> d
     if kind == "date":
         return {name: conversions.to_stamp(origin, date_format=source.date_format)[0].date()}
     if kind == "money":
-        return {name: conversions.to_money(origin, digits=digits, decimal=source.decimal)}
+        money = conversions.to_money(origin, digits=digits, decimal=source.decimal)
+        gross = source.amounts == "gross"
+        return {name: conversions.net_of(money, source.vat_rate) if gross else money}
     if kind == "number":
         return {name: conversions.to_number(origin, decimal=source.decimal)}
     if kind == "integer":
         return {name: conversions.to_integer(origin, decimal=source.decimal)}
     if kind == "boolean":
         return {name: conversions.to_boolean(origin)}
+    if _is_id(name):
+        return {name: conversions.to_id(origin, person=name in _PERSONS)}
     return {name: conversions.to_text(origin)}
 
 

@@ -37,7 +37,8 @@ class Study:
     @property
     def history_starts_at(self) -> date:
         """First day from which every order is known."""
-        return self.shop.history_starts_at or self.info.first_day
+        start = self.shop.history_starts_at or self.info.first_day
+        return max(start, self.info.retained_from or start)
 
     @property
     def history_is_whole(self) -> bool:
@@ -80,13 +81,37 @@ class Study:
             import ibis
 
             return ibis.memtable([], schema=clean_schema(name))
-        rows = self.con.read_parquet(str(self.info.folder / f"{name}.parquet"))
+        parts = (name, "orders_refunds") if name == "orders" else (name,)
+        rows = self.con.read_parquet([str(self.info.folder / f"{part}.parquet") for part in parts])
         day = "event_date" if name == "orders" else TABLES[name].dated_by
         kinds = {column.name: column.type for column in TABLES[name].columns}
         day = day_name(day) if kinds.get(day) == "timestamp" else day
         happened = rows[day].isnull() | (rows[day] <= self.end)
         known = rows.known_date.isnull() | (rows.known_date <= self.end)
         return rows.filter(~(happened & known) if later else happened & known)
+
+    def set_aside(self, name: str):
+        """Give the rows that cleaning set aside from orders or payments: order_id, reason, amount.
+
+        ``amount`` is in minor units, missing where it could not be read. Rows that became known
+        after the month's end are left out; without any the table is empty.
+        """
+        import ibis
+
+        path = self.info.folder / f"{name}_quarantine.parquet"
+        if not path.is_file():
+            return ibis.memtable([], schema=SET_ASIDE)
+        rows = self.con.read_parquet(str(path))
+        rows = rows.filter(rows.order_id.notnull())
+        rows = rows.filter(rows.known_date.isnull() | (rows.known_date <= self.end))
+        # A copy explains no difference, and what is dated after the month is not known in it.
+        rows = rows.filter(rows.day.isnull() | (rows.day <= self.end))
+        rows = rows.filter(~rows.rule.isin(("order_in_later_file", "duplicate_line")))
+        return rows.select(order_id=rows.order_id, reason=rows.rule, amount=rows.money)
+
+
+# What is known of a row that was set aside.
+SET_ASIDE = {"order_id": "string", "reason": "string", "amount": "int64"}
 
 
 def open_study(shop: str, month: str = "") -> Study:

@@ -15,7 +15,7 @@ import pandas as pd
 from filelock import FileLock
 from ibis.expr import types as ir
 
-from helpers import expressions
+from helpers import consent, expressions, freshness, moments, reconciliation
 from helpers.conversions import minor_digits
 from helpers.errors import UsageError, nearest
 from helpers.study import Study
@@ -57,11 +57,30 @@ SUMMARIES = {
     "assigned": Summary(("assignments",), expressions.assigned),
     "experiment_list": Summary(("experiments",), expressions.experiment_list),
     "service": Summary(("service_costs",), expressions.service),
-}
+    "consent_coverage": Summary(
+        ("consents", "customer_facts", "customer_days"), consent.consent_coverage, ("as_of",)
+    ),
+    "sent_without_consent": Summary(("consents", "touchpoints"), consent.sent_without_consent),
+    "reconciliation": Summary(
+        ("orders", "later_orders", "payments", "later_payments", "orders_set_aside",
+         "payments_set_aside"),
+        reconciliation.reconciliation,
+        ("tolerance",),
+    ),
+    "table_gaps": Summary(freshness.DATED, freshness.table_gaps),
+    "customer_moments": Summary(("customer_days",), moments.customer_moments),
+    "cash_months": Summary(("orders",), moments.cash_months),
+    "utc_months": Summary(("orders",), moments.utc_months),
+}  # fmt: skip
 # One row per customer: they stay in the engine and are never given as a frame.
 PRIVATE = ("customer_days", "customer_facts")
 _AMOUNTS = (*expressions.MONEY, "margin_revenue", "total_spend", "amount", "pre_margin")
 _AMOUNTS += ("cost_per_customer", "fixed_cost", "order_cost")
+_AMOUNTS += ("order_money", "paid_money", "paid_for_day", "sales")
+_AMOUNTS += ("aov_total", "median_revenue", "moved_revenue")
+# What a change of code can change about summaries; it joins the digest of the clean tables.
+_CODE = ("consent.py", "expressions.py", "freshness.py", "moments.py", "reconciliation.py")
+_CODE += ("study.py", "summaries.py")
 
 
 def load(study: Study, name: str, **options: object) -> pd.DataFrame:
@@ -80,6 +99,8 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
     for column, kind in table.schema().items():
         if column in _AMOUNTS:
             frame[column] = frame[column].astype("float64") / scale
+        elif column == "order_number_squares":
+            frame[column] = frame[column].astype("float64")
         elif column.endswith("_squares") or column == "margin_pre_margin":
             frame[column] = frame[column].astype("float64") / scale**2
         elif column == "orders":
@@ -114,7 +135,9 @@ def valued_states(
     joined = facts.join(scored, keys).join(ibis.memtable(lines), "spend_frequency")
     spend = joined.intercept + joined.slope * joined.total_spend / scale
     joined = joined.mutate(value=joined.discounted_orders * (spend * margin_rate - service))
-    order = [joined.value.desc(), *(joined[key] for key in keys), joined.customer_id]
+    # Not the customer: who comes first among equals would hang on a random pseudonym.
+    facts_of = (*keys, "spend_frequency", "total_spend")
+    order = [joined.value.desc(), *(joined[key] for key in facts_of)]
     rank = ibis.row_number().over(order_by=order) + 0.5
     share = rank / joined.count().over(ibis.window())
     tiered = joined.mutate(tier=ibis.cases(*((share <= edge, name) for name, edge in TIERS)))
@@ -138,9 +161,7 @@ def engine_table(study: Study, name: str, **options: object) -> ir.Table:
     path = _folder(study) / f"{name}{suffix}.parquet"
     if not path.is_file():
         sources = [
-            engine_table(study, source)
-            if source in SUMMARIES
-            else study.table(source.removeprefix("later_"), later=source.startswith("later_"))
+            engine_table(study, source) if source in SUMMARIES else _clean_table(study, source)
             for source in made.made_from
         ]
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,10 +174,16 @@ def engine_table(study: Study, name: str, **options: object) -> ir.Table:
     return study.con.read_parquet(str(path))
 
 
+def _clean_table(study: Study, source: str) -> ir.Table:
+    if source.endswith("_set_aside"):
+        return study.set_aside(source.removesuffix("_set_aside"))
+    return study.table(source.removeprefix("later_"), later=source.startswith("later_"))
+
+
 def _folder(study: Study) -> Path:
-    """Keep summaries by the clean tables, the month, and the code that made them."""
+    """Keep summaries by the clean tables (and so by their pseudonyms), the month, and the code."""
     key = hashlib.sha256()
-    for module in ("expressions.py", "summaries.py", "study.py"):
+    for module in _CODE:
         key.update((Path(__file__).parent / module).read_bytes())
-    inputs = study.shop.folder / "summaries" / study.info.digest[:16]
+    inputs = study.shop.folder / "summaries" / study.info.folder.name
     return inputs / f"{study.month}-{key.hexdigest()[:12]}"

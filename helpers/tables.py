@@ -14,6 +14,8 @@ TYPES = {
     "date": "calendar day in the shop's time zone",
     "boolean": "true or false",
 }
+# Columns that hold a person of the shop, by the shop's own id: in clean tables, a pseudonym.
+PERSON_COLUMNS = ("customer_id", "referred_by")
 
 
 @dataclass(frozen=True)
@@ -77,17 +79,21 @@ _ALL = (
         Column("cogs", "money", "cost of the goods; missing means not known, not zero", "currency"),
         Column("shipping_cost", "money", "what shipping cost the shop", "currency"),
         Column("payment_fee", "money", "what the payment cost the shop", "currency"),
+        Column("tax", "money", "tax on the line, not part of revenue", "currency"),
+        Column("shipping_charged", "money", "shipping the customer paid, no revenue", "currency"),
         Column("product_id", "text", "the product"),
         Column("category", "text", "the product's category"),
         Column("channel", "text", "where the order came from"),
         Column("cart_flow", "text", "the checkout flow that was used"),
         Column("coupon", "text", "the coupon code that was used"),
         Column("country", "text", "country of delivery"),
-        Column("currency", "text", "ISO 4217 code; missing means the shop's currency"),
+        Column("currency", "text", "ISO 4217 code; without this column, the shop's currency"),
         Column("status", "text", "the order's status in the shop"),
         Column("is_refund", "boolean", "true for a refund; missing: revenue below zero decides"),
         Column("refund_of", "text", "the order that is refunded; missing: the row's own order"),
         Column("refunded_at", "timestamp", "when the money went back; missing: `ordered_at`"),
+        Column("is_guest", "boolean", "true for an order without an account"),
+        Column("person", "text", "a name or address: only counted per id, and never kept"),
         dated_by="ordered_at",
     ),
     _table(
@@ -161,6 +167,22 @@ _ALL = (
         dated_by="sent_at",
     ),
     _table(
+        "campaigns",
+        "a campaign as the tool that sent it reports it",
+        _key("campaign_id", "text", "the campaign"),
+        Column("name", "text", "its name"),
+        Column("channel", "text", "email, sms or push"),
+        _key("sent_at", "timestamp", "when it was sent"),
+        Column("recipients", "integer", "customers it was sent to", "customers"),
+        Column("delivered", "integer", "messages that arrived", "messages"),
+        Column("opened", "integer", "customers who opened it (inflated by proxies)", "customers"),
+        Column("clicked", "integer", "customers who followed a link", "customers"),
+        Column("unsubscribed", "integer", "customers who unsubscribed", "customers"),
+        Column("orders", "integer", "orders the tool counts as its own", "orders"),
+        Column("revenue", "money", "revenue the tool attributes, not incremental", "currency"),
+        dated_by="sent_at",
+    ),
+    _table(
         "assignments",
         "a customer put in an arm of an experiment",
         _key("experiment_id", "text", "the experiment"),
@@ -213,7 +235,7 @@ _ALL = (
         Column("order_id", "text", "the order it belongs to"),
         _key("paid_at", "timestamp", "when it was booked"),
         _key("amount", "money", "the amount, negative for a refund", "currency"),
-        Column("currency", "text", "ISO 4217 code; missing means the shop's currency"),
+        Column("currency", "text", "ISO 4217 code; without this column, the shop's currency"),
         Column("status", "text", "status at the payment provider"),
         Column("kind", "text", "payment or refund"),
         dated_by="paid_at",

@@ -192,10 +192,10 @@ def _run_one(step: Step, done: dict, scratch: Path, reports: Path, progress: Pro
     records.mkdir(parents=True)
     for name in step.reads:
         write_record(records, name, record_of(done[name]))
-    shown = record_of(done[PLAN[0].name]) if step.reads_earlier else None
-    for month in earlier_months(shown["month"]) if shown else ():
+    shop, shown = _committed_month() if step.reads_earlier else ("", "")
+    for month in earlier_months(shown) if shown else ():
         (records / month).mkdir()
-        for name, record in records_in(reports / shown["shop"] / month / "notebooks").items():
+        for name, record in records_in(reports / shop / month / "notebooks").items():
             write_record(records / month, name, record)
     progress("runs", step.name, 0.0)
     try:
@@ -212,6 +212,18 @@ def _run_one(step: Step, done: dict, scratch: Path, reports: Path, progress: Pro
         raise WorkbookError(f"{error} Nothing was stored; see {kept}.") from None
     progress("done", step.name, 0.0)
     return normalize(notebook)
+
+
+def _committed_month() -> tuple[str, str]:
+    """Give the shop and the month that the committed notebooks show: their own defaults."""
+    from helpers import cleaning
+    from helpers.notebook_files import read_parameters
+    from helpers.shop import load_shop
+
+    defaults = read_parameters(ROOT / "notebooks" / f"{PLAN[0].name}.ipynb")
+    shop = load_shop(defaults["shop"].default)
+    info = cleaning.prepare(shop)
+    return shop.name, cleaning.check_month(shop, info, defaults["month"].default)
 
 
 def _tracked() -> list[str]:

@@ -25,7 +25,7 @@ def test_every_row_and_cent_is_accounted_for(make_shop):
     orders = prepared(make_shop(faulty, toml=toml)).tables["orders"]
     assert {row["reason"]: row["rows"] for row in orders["set_aside"]} == {
         "order_id_missing": 1, "customer_id_missing": 1, "ordered_at_unreadable": 1,
-        "revenue_unreadable": 1, "after_the_export": 1, "duplicate_line": 1,
+        "revenue_unreadable": 1, "after_the_period": 1, "duplicate_line": 1,
     }  # fmt: skip
     assert orders["rows"] == 13 and orders["kept"] == 7
     aside = sum(row["rows"] for row in orders["set_aside"])
@@ -40,12 +40,34 @@ def test_duplicates_are_kept_and_flagged_by_default(make_shop):
     assert orders["kept"] == 6 and orders["flags"]["duplicate_line"] == 1
 
 
-def test_foreign_currency_is_set_aside_and_missing_currency_is_the_shops(make_shop):
-    text = "order_id,customer_id,ordered_at,revenue,currency\n1,a,2026-01-01,1,eur\n2,a,2026-01-02,2,USD\n3,a,2026-01-31,3,\n"
-    orders = prepared(make_shop(text)).tables["orders"]
-    assert orders["kept"] == 2
-    assert orders["set_aside"][0]["reason"] == "currency_foreign"
-    assert orders["set_aside"][0]["money"] == 200
+def test_a_currency_without_a_rate_and_one_that_is_missing_are_set_aside(make_shop):
+    text = (
+        "order_id,customer_id,ordered_at,revenue,currency\n1,a,2026-01-01,1,eur\n"
+        "2,a,2026-01-02,2,USD\n3,a,2026-01-31,3,\n4,a,2026-01-31,4,EUR\n5,b,2026-01-31,5,EUR\n"
+    )
+    folder = make_shop(text, toml="[quarantine]\nmost_revenue = 0.5")
+    orders = prepared(folder).tables["orders"]
+    assert orders["kept"] == 3
+    taken = {item["reason"]: item["money"] for item in orders["set_aside"]}
+    assert taken == {"currency_missing": 300, "currency_without_rate": 200}
+
+
+def test_foreign_amounts_are_converted_at_the_rate_of_their_day(make_shop):
+    text = (
+        "order_id,customer_id,ordered_at,revenue,currency\n1,a,2026-01-01,1,EUR\n"
+        "2,a,2026-01-05,2,USD\n3,a,2026-01-31,3,usd\n4,b,2026-03-31,4,USD\n"
+    )
+    rates = "currency,day,rate\nUSD,2026-01-04,0.5\nUSD,2026-01-10,0.75\nUSD,2026-01-10,0.8\n"
+    toml = "[quarantine]\nmost_revenue = 0.6"
+    study = open_study(str(make_shop(text, toml=toml, fx_rates=rates)), "2026-01")
+    orders = study.info.tables["orders"]
+    assert orders["flags"]["currency_converted"] == 2
+    assert {item["reason"]: item["rows"] for item in orders["set_aside"]} == {
+        "currency_without_rate": 1
+    }
+    found = study.table("orders").order_by("order_id").execute()
+    assert found.revenue.tolist() == [100, 100, 225]
+    assert found.currency.tolist() == ["EUR", "EUR", "EUR"]
 
 
 def test_margin_is_missing_where_cost_is(make_shop):

@@ -289,7 +289,7 @@ def test_months_published_on_this_machine_do_not_reach_the_committed_notebooks(h
     assert workbench.refresh() == []
     assert committed(house) == clean
     subprocess.run([*git, "add", "-f", "reports/corner"], check=True)
-    assert workbench.refresh() == ["06_monthly_scorecard"]
+    assert workbench.refresh() == ["01_data_cleaning", "06_monthly_scorecard"]
     folder = workbench.committed_reports(house.root / "copy")
     assert [path.name for path in (folder / "corner").iterdir()] == ["2026-05"]
 

@@ -286,7 +286,7 @@ def test_two_months_show_changes_and_an_old_month_makes_the_later_one_stale(hous
     assert stale == ["2026-05"]
     house.ran.clear()
     assert not run().unchanged
-    assert house.ran == ["06_monthly_scorecard"]
+    assert house.ran == ["01_data_cleaning", "06_monthly_scorecard"], "both read earlier months"
     assert figure_of(house, NAMES[0])["change"] == 7 - 9
     assert figure_of(house, NAMES[0])["relative"] == pytest.approx(-2 / 9)
     assert publish.stale_because(publish.manifests(house.reports), "corner", "2026-06") == []

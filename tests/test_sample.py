@@ -27,8 +27,8 @@ REASONS = {
     "ordered_at_unreadable": "unreadable_date",
     "customer_id_missing": "missing_customer",
     "revenue_unreadable": "unreadable_revenue",
-    "currency_foreign": "currency_without_rate",
-    "after_the_export": "future_date",
+    "currency_without_rate": "currency_without_rate",
+    "date_in_future": "future_date",
 }
 
 

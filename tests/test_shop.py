@@ -18,7 +18,7 @@ def test_ten_lines_are_enough(tmp_path):
         'revenue = "Net"\n'
     )
     shop = load_shop(str(tmp_path))
-    assert shop.sources["orders"].columns["customer_id"] == "Client"
+    assert shop.sources["orders"][0].columns["customer_id"] == "Client"
     assert shop.margin.rule == "costs" and shop.privacy.min_cell == 10
 
 
@@ -113,4 +113,4 @@ def test_preset_is_completed_by_shop_toml(tmp_path):
     )
     shop = load_shop(str(tmp_path))
     assert (shop.title, shop.currency, shop.privacy.min_cell) == ("Mine", "USD", 5)
-    assert shop.sources["orders"].columns["order_id"] == ("customer_id", "date")
+    assert shop.sources["orders"][0].columns["order_id"] == ("customer_id", "date")

@@ -58,6 +58,7 @@ from helpers.figures.style import (
     printable,
     styled,
 )
+from helpers.figures.waterfall import waterfall
 from helpers.written import alike, count, is_missing, takes_digits
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "intervals",
     "lines",
     "triangle",
+    "waterfall",
 ]
 
 STATES = {

@@ -18,8 +18,8 @@ from helpers.records import VARIANT, digest
 HELPERS = Path(__file__).resolve().parent.parent
 # These decide how notebooks are run, rendered and published, not what a notebook computes.
 _RUNNERS = ("__main__.py", "notebook_files.py", "pages.py", "publish.py", "workbench.py", "runs")
-# Makes the sample shop's files, which count as inputs.
-_APART = ("simulate",)
+# Make or change a shop's files, which count as inputs, or read a shop beside its reports.
+_APART = ("erasure.py", "forget.py", "lists.py", "newshop", "redaction", "simulate")
 _PACKAGES = (
     "duckdb",
     "ibis-framework",
@@ -61,7 +61,7 @@ class Step:
 _BASICS = ("02_historical_ltv", "03_cohort_analysis", "04_predictive_clv")
 _FIRST_FIVE = ("01_data_cleaning", *_BASICS, "05_campaign_uplift")
 PLAN = (
-    Step("01_data_cleaning"),
+    Step("01_data_cleaning", reads_earlier=True),
     *(Step(name, after=("01_data_cleaning",)) for name in _BASICS),
     Step("05_campaign_uplift", after=_BASICS, reads=("04_predictive_clv",)),
     Step("06_monthly_scorecard", after=_FIRST_FIVE, reads=_FIRST_FIVE, reads_earlier=True),

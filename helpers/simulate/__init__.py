@@ -45,6 +45,7 @@ from helpers.simulate.sample import SAMPLE, SAMPLE_SEED
 from helpers.simulate.tables import (
     assignments_frame,
     awake,
+    campaigns_frame,
     consents_frame,
     customers_frame,
     service_costs_frame,
@@ -163,6 +164,7 @@ def simulate(config: ShopConfig = SAMPLE, seed: int = SAMPLE_SEED) -> SimulatedS
         "promotions": promotions_frame(config),
         "experiments": experiments_frame(config),
         "fx_rates": fx_rates_frame(config, seed),
+        "campaigns": campaigns_frame(frames["touchpoints"]),
     }
     latent = pd.concat([batch.latent for batch in batches], ignore_index=True)
     sums: dict[str, Counter] = {}

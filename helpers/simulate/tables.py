@@ -159,6 +159,24 @@ def touchpoints_frame(
     return by_time(frame, "sent_at", "customer_id", "campaign_id")
 
 
+def campaigns_frame(touchpoints: pd.DataFrame) -> pd.DataFrame:
+    """Give what the mail tool would report of each campaign: counts of its first step's e-mails."""
+    mails = touchpoints[(touchpoints["kind"] == "email") & (touchpoints["step"] == 1)]
+    flags = ["delivered", "opened", "clicked", "unsubscribed"]
+    counts = mails[flags].astype("int64").groupby(mails["campaign_id"]).sum()
+    groups = mails.groupby("campaign_id")
+    return pd.DataFrame(
+        {
+            "campaign_id": counts.index,
+            "name": counts.index.str.replace("_", " ").str.capitalize(),
+            "channel": "email",
+            "sent_at": groups["sent_at"].min().to_numpy(),
+            "recipients": groups["customer_id"].nunique().to_numpy(),
+            **{flag: counts[flag].to_numpy() for flag in flags},
+        }
+    )
+
+
 def service_costs_frame(
     config: ShopConfig,
     history: History,

@@ -1,0 +1,64 @@
+"""Small summaries of customers and of days that other ways of counting are held against."""
+
+import ibis
+from ibis.expr import types as ir
+
+
+def customer_moments(days: ir.Table) -> ir.Table:
+    """One row: customers with an order, their orders and revenue, and what a typical one brought.
+
+    ``aov_total`` is the sum over customers of their own average order value (to a whole minor
+    unit), ``median_revenue`` the revenue of the customer in the middle; ``active_months`` counts
+    the months in which customers ordered, and ``followed_months`` those of them that the same
+    customer ordered in again a month later, without the last month seen.
+    """
+    every = days.group_by("customer_id").aggregate(
+        orders=days.orders.sum(), revenue=days.revenue.sum()
+    )
+    every = every.filter(every.orders > 0)
+    each = (every.revenue / every.orders).round().cast("int64")
+    found = every.aggregate(
+        customers=every.count(), orders=every.orders.sum().fill_null(0),
+        revenue=every.revenue.sum().fill_null(0), aov_total=each.sum().fill_null(0),
+        median_revenue=every.revenue.median().cast("float64"),
+    )  # fmt: skip
+    active = days.filter(days.orders > 0)
+    months = active.select("customer_id", month=active.day.truncate("M").cast("date")).distinct()
+    following = ibis.window(group_by=months.customer_id, order_by=months.month)
+    months = months.mutate(
+        after=months.month.lead().over(following), last=months.month.max().over(ibis.window())
+    )
+    number = (months.after.year() - months.month.year()) * 12 + (
+        months.after.month() - months.month.month()
+    )
+    closed = months.mutate(again=(number == 1).fill_null(False))
+    closed = closed.filter(closed.month < closed.last)
+    pairs = closed.aggregate(
+        active_months=closed.count(), followed_months=closed.count(where=closed.again)
+    )
+    return found.cross_join(pairs)
+
+
+def cash_months(orders: ir.Table) -> ir.Table:
+    """Months: revenue of the sales placed in it, and refunds of the day the money went back."""
+    rows = orders.mutate(start=orders.event_date.truncate("M").cast("date"))
+    return rows.group_by("start").aggregate(
+        sales=rows.revenue.sum(where=~rows.is_refund).fill_null(0),
+        refunds=-rows.revenue.sum(where=rows.is_refund).fill_null(0),
+    )
+
+
+def utc_months(orders: ir.Table) -> ir.Table:
+    """One row: sale lines, and those that fall in another day or month by UTC than by local time.
+
+    ``moved_revenue`` is the revenue of lines that change months.
+    """
+    sales = orders.filter(~orders.is_refund & orders.ordered_at.notnull())
+    utc = sales.ordered_at.date()
+    other_month = utc.truncate("M").cast("date") != sales.order_date.truncate("M").cast("date")
+    return sales.aggregate(
+        rows=sales.count(), revenue=sales.revenue.sum().fill_null(0),
+        moved_days=sales.count(where=utc != sales.order_date),
+        moved_months=sales.count(where=other_month),
+        moved_revenue=sales.revenue.sum(where=other_month).fill_null(0),
+    )  # fmt: skip

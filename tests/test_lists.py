@@ -1,0 +1,105 @@
+"""Lists of customers: only who consented, with the shop's own ids, and never under reports/."""
+
+import csv
+import os
+import stat
+
+import pytest
+from click.testing import CliRunner
+
+from helpers import forget, lists
+from helpers.__main__ import main
+from helpers.errors import DataError, UsageError
+
+ORDERS = """order_id,customer_id,ordered_at,revenue,is_refund
+1,anna,2026-01-05 10:00:00,20.00,
+2,=1+1,2026-01-10 11:00:00,30.00,
+3,anna,2026-02-01 12:00:00,25.50,
+4,cleo,2026-02-15 13:00:00,12.25,
+5,dora,2026-03-31 23:59:59,40.00,
+3,anna,2026-02-03 12:00:00,-5.50,true
+6,ben,2026-01-11,1.00,
+"""
+CONSENTS = """customer_id,purpose,state,at
+anna,email_marketing,granted,2026-01-01
+anna,email_marketing,withdrawn,2026-03-01
+=1+1,email_marketing,Granted,2026-01-01
+cleo,email_marketing,granted,2026-01-01 10:00:00
+cleo,email_marketing,withdrawn,2026-01-01 10:00:00
+ben,email_marketing,withdrawn,2026-01-01
+ben,email_marketing,granted,2026-01-02
+zoe,email_marketing,granted,2026-01-01
+dora,phone,granted,2026-01-01
+"""
+
+
+def rows_of(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_only_who_consented_by_the_months_end_is_listed(make_shop):
+    folder = make_shop(ORDERS, consents=CONSENTS)
+    done = lists.write_list(str(folder), month="2026-02", purpose="email_marketing")
+    assert done.path == folder / "lists" / "2026-02" / "email_marketing.csv"
+    assert rows_of(done.path) == [
+        ["customer_id", "first_order", "last_order", "orders", "revenue"],
+        ["'=1+1", "2026-01-10", "2026-01-10", "1", "30.00"],
+        ["anna", "2026-01-05", "2026-02-01", "2", "40.00"],
+        ["ben", "2026-01-11", "2026-01-11", "1", "1.00"],
+    ]
+    assert (done.eligible, done.customers) == (3, 4)
+    later = lists.write_list(str(folder), month="2026-03", purpose="email_marketing")
+    assert [row[0] for row in rows_of(later.path)] == ["customer_id", "'=1+1", "ben"]
+    assert later.sentence() == (
+        "2 of 5 customers with an order by the end of 2026-03 have consented to email_marketing"
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+def test_a_list_is_for_its_owner_and_the_same_again(make_shop):
+    folder = str(make_shop(ORDERS, consents=CONSENTS))
+    path = lists.write_list(folder, purpose="email_marketing").path
+    first = path.read_bytes()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert lists.write_list(folder, purpose="email_marketing").path.read_bytes() == first
+
+
+def test_what_cannot_be_listed_is_refused(make_shop, tmp_path, monkeypatch):
+    monkeypatch.setenv("LTV_REPORTS", str(tmp_path / "reports"))
+    folder = str(make_shop(ORDERS, consents=CONSENTS))
+    with pytest.raises(UsageError, match=r"'email_market'.*Did you mean 'email_marketing'"):
+        lists.write_list(folder, purpose="email_market")
+    with pytest.raises(UsageError, match="must be a word"):
+        lists.write_list(folder, purpose="../x")
+    out = str(tmp_path / "reports" / "x" / "list.csv")
+    with pytest.raises(UsageError, match="under reports"):
+        lists.write_list(folder, purpose="email_marketing", out=out)
+    assert not (tmp_path / "reports").exists()
+    with pytest.raises(UsageError, match="a folder"):
+        lists.write_list(folder, purpose="email_marketing", out=str(tmp_path))
+    with pytest.raises(DataError, match=r"no consents.*\[tables.consents\]"):
+        lists.write_list(str(make_shop(ORDERS)), purpose="email_marketing")
+
+
+def test_the_command_says_counts_and_the_place_and_no_id(make_shop, tmp_path):
+    folder, out = str(make_shop(ORDERS, consents=CONSENTS)), str(tmp_path / "out.csv")
+    arguments = ["list", "--shop", folder, "--purpose", "phone", "--out", out]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert "1 of 5 customers" in result.output and "dora" not in result.output
+    assert [row[0] for row in rows_of(tmp_path / "out.csv")] == ["customer_id", "dora"]
+
+
+def test_who_is_forgotten_is_on_no_list(make_shop, tmp_path, monkeypatch):
+    monkeypatch.setenv("LTV_WORK", str(tmp_path / "work"))
+    monkeypatch.setenv("LTV_REPORTS", str(tmp_path / "reports"))
+    folder = make_shop(ORDERS, consents=CONSENTS)
+    path = lists.write_list(str(folder), month="2026-02", purpose="email_marketing").path
+    ids = tmp_path / "ids.txt"
+    ids.write_text("=1+1\nben\n")
+    assert forget.forget(str(folder), str(ids)).list_rows == 2
+    assert [row[0] for row in rows_of(path)] == ["customer_id", "anna"]
+    done = lists.write_list(str(folder), month="2026-02", purpose="email_marketing")
+    assert [row[0] for row in rows_of(done.path)] == ["customer_id", "anna"]
+    assert (done.eligible, done.customers) == (1, 2)

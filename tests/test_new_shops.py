@@ -1,0 +1,72 @@
+"""Every known export, from a file to a published month, by the two commands a user would give."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from helpers.shop import ROOT
+from tests.test_published import run
+
+FIXTURES = ROOT / "tests" / "fixtures" / "presets"
+PLACE = ("--currency", "EUR", "--time-zone", "Europe/Berlin")
+SHOP = ("shopify/orders_export.csv", "shopify", *PLACE)
+# Preset -> orders file, its preset, options; then what the shop has besides orders.
+EXPORTS = {
+    "shopify": (SHOP, {"consents"}),
+    "shopify-old": (("shopify_old/orders_export.csv", "shopify", *PLACE), {"consents"}),
+    "woocommerce": (("woocommerce/orders.csv", "woocommerce", *PLACE), set()),
+    "stripe": (("stripe/payments.csv", "stripe", *PLACE), {"payments"}),
+    "online-retail": (("online_retail/online_retail.csv", "online_retail"), set()),
+    "online-retail-ii": (("online_retail_ii/online_retail_ii.xlsx", "online_retail_ii"), set()),
+    "mail-and-costs": (
+        (*SHOP, "--also", "klaviyo=klaviyo/campaigns.csv",
+         "--also", "roistat_costs=roistat_costs/costs.csv", "--vat", "0.19"),
+        {"consents", "campaigns", "marketing_spend"},
+    ),
+    "billing-and-visits": (
+        (*SHOP, "--also", "stripe=stripe/payments.csv",
+         "--also", "roistat_analytics=roistat_analytics/analytics.csv", "--vat", "net"),
+        {"consents", "payments", "marketing_spend"},
+    ),
+}  # fmt: skip
+
+
+def placed(option: str) -> str:
+    """Name a fixture by its whole path, where an option names one."""
+    preset, equals, file = option.rpartition("=")
+    return f"{preset}{equals}{FIXTURES / file}" if (FIXTURES / file).is_file() else option
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_an_export_becomes_a_published_month(name, tmp_path):
+    (orders, preset, *options), tables = EXPORTS[name]
+    folder = tmp_path / name
+    made = run(tmp_path, "new-shop", str(folder), "--orders", str(FIXTURES / orders),
+               "--preset", preset, *map(placed, options))  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    assert not re.search(r"[\w.]+@example\.com|\bC-?\d{3}\b", made.stdout), "no customer is shown"
+    done = run(tmp_path, "report", "--shop", str(folder))
+    assert done.returncode == 0, done.stderr
+    [month] = (tmp_path / "reports" / name).iterdir()
+    pages = sorted(path.name for path in month.glob("0*.html"))
+    assert len(pages) == 6
+    [info] = (folder / "clean").glob("*/info.json")
+    found = json.loads(info.read_text(encoding="utf-8"))["tables"]
+    assert set(found) == {"orders", *tables}
+    for table in found.values():
+        out = sum(item["rows"] for item in table["set_aside"])
+        assert table["rows"] == table["kept"] + out
+        assert table["money"] == table["money_kept"] + sum(i["money"] for i in table["set_aside"])
+    balance = pd.read_csv(month / "tables" / "01_balance.csv")
+    assert (balance[["rows", "revenue"]].fillna(0) == 0).all(axis=None)
+
+
+def test_an_analytics_export_is_refused_with_the_reason(tmp_path):
+    file = FIXTURES / "woocommerce_analytics" / "orders.csv"
+    done = run(tmp_path, "new-shop", str(tmp_path / "shop"), "--orders", str(file), *PLACE)
+    assert done.returncode != 0
+    assert "customer" in done.stderr and "Traceback" not in done.stderr
+    assert not Path(tmp_path / "shop" / "shop.toml").exists()

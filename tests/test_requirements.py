@@ -1,0 +1,36 @@
+"""Every requirement that is said to be answered has its section, in the notebook and on the page."""
+
+import json
+import re
+
+import pytest
+
+from helpers.shop import ROOT
+
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in (ROOT / "docs" / "requirements.md").read_text(encoding="utf-8").splitlines()
+    if re.match(r"\| \d", line)
+]
+# The requirements that notebook 01 answers; later notebooks add theirs.
+CLEAN = {"3", "4", "17", "24", "30", "41", "47", "73"}
+
+
+def headings(notebook: str) -> set[str]:
+    [path] = (ROOT / "notebooks").glob(f"{notebook}_*.ipynb")
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    return {line[3:].strip() for text in texts for line in text.splitlines() if line[:3] == "## "}
+
+
+@pytest.mark.parametrize(("number", "asked", "notebook", "section"), ROWS)
+def test_section_is_in_the_notebook_and_on_the_page(number, asked, notebook, section):
+    assert asked and section in headings(notebook)
+    [page] = (ROOT / "reports" / "sample" / "2026-05").glob(f"{notebook}_*.html")
+    text = page.read_text(encoding="utf-8")
+    shown = [re.sub(r"<[^>]+>", "", each) for each in re.findall(r"<h2[^>]*>(.*?)</h2>", text)]
+    assert any(section == each.strip().removesuffix("#").strip() for each in shown), number
+
+
+def test_every_requirement_on_data_is_answered():
+    assert {row[0] for row in ROWS} >= CLEAN
