@@ -146,8 +146,11 @@ def to_money(column: ir.Column, *, digits: int = 2, decimal: str = ".") -> ir.In
     Text is read as `to_number` reads it. A double is taken as the decimal number it is written
     as, so 0.285 is 29 cents in every format. Beyond 10^15 minor units an amount is missing.
     """
-    scale = 10**digits
-    if column.type().is_numeric():
+    scale, kind = 10**digits, column.type()
+    if kind.is_decimal() and (kind.precision or 99) - (kind.scale or 0) + digits <= 15:
+        # Exact as it is, and too short to reach the limit.
+        return (column * scale).round().cast("int64")
+    if kind.is_numeric():
         # Doubles hold minor units up to the limit exactly; the hair's breadth makes a half of
         # what is written as one, and is far below what any amount is written with.
         units = _within(column, 10 ** (15 - digits)).cast("float64") * scale
@@ -180,19 +183,20 @@ def to_boolean(column: ir.Column) -> ir.BooleanColumn:
 
 def to_stamp(
     column: ir.Column, *, date_format: str = ""
-) -> tuple[ir.TimestampColumn, ir.IntegerColumn]:
+) -> tuple[ir.TimestampColumn, ir.IntegerColumn | None]:
     """Give the date and time as written, and the minutes of its UTC offset (missing if none).
+
+    The offset is None where values of this kind, or format, cannot have one.
 
     ``date_format`` is empty for ISO 8601, or made of ``%Y %m %d %H %M %S %z`` and plain text.
     """
-    none = ibis.null("int64")
     kind = column.type()
     if kind.is_timestamp():
         if kind.timezone:
             return column.cast("timestamp('UTC')").cast("timestamp"), ibis.literal(0, "int64")
-        return column.cast("timestamp"), none
+        return column.cast("timestamp"), None
     if kind.is_date():
-        return column.cast("timestamp"), none
+        return column.cast("timestamp"), None
     pattern, order = _date_pattern(date_format)
     text = to_text(column)
     part = {name: text.re_extract(pattern, index).nullif("") for index, name in enumerate(order, 1)}
@@ -208,9 +212,9 @@ def to_stamp(
     date = part["%Y"] + "-" + part["%m"].lpad(2, "0") + "-" + part["%d"].lpad(2, "0")
     written = date + " " + timed[0] + ":" + timed[1] + ":" + timed[2]
     readable = ibis.ifelse(dated & clock, written, ibis.null("string"))
-    offset = _offset_minutes(part["%z"]) if "%z" in part else none
+    offset = _offset_minutes(part["%z"]) if "%z" in part else None
     if not date_format:
-        plain = text.re_search(_PLAIN_STAMP)
+        plain, none = text.re_search(_PLAIN_STAMP), ibis.null("int64")
         readable, offset = ibis.ifelse(plain, text, readable), ibis.ifelse(plain, none, offset)
     return readable.cast("timestamp"), offset
 

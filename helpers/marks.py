@@ -5,6 +5,7 @@ table of ``_file`` and ``_row`` (the place of a row in the files), which `marked
 """
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import ibis
@@ -18,19 +19,47 @@ _APART = ("_row", "unreadable")
 MOST_PERSONS, BUSY_LINES, BUSY_TIMES = 5, 200, 20
 
 
-def same_lines(rows: ir.Table) -> ir.Table:
+def line_key(filled: Collection[str]) -> list[str]:
+    """Name what tells two lines of an order apart: their id, or else what was bought."""
+    if "line_id" in filled:
+        return ["line_id"]
+    return [name for name in ("product_id", "revenue") if name in filled]
+
+
+def odd_orders(rows: ir.Table, line: list[str]) -> ir.Table:
+    """Orders seen in several files, under several customers, or perhaps with a line twice.
+
+    One look that leaves few rows for all that follow. ``last_file`` is the last that has the order;
+    ``in_files`` and ``of_two`` say which it is; ``may_repeat`` is false where its lines are one, or
+    two that differ in ``line`` (see `line_key`).
+    """
+    found = rows.group_by("order_id").aggregate(
+        lines=rows.count(),
+        low_file=rows["_file"].min(), last_file=rows["_file"].max(),
+        low_customer=rows.customer_id.min(), high_customer=rows.customer_id.max(),
+        **{f"low_{name}": rows[name].min() for name in line},
+        **{f"high_{name}": rows[name].max() for name in line},
+    )  # fmt: skip
+    differ = [(found[f"low_{name}"] < found[f"high_{name}"]).fill_null(False) for name in line]
+    named = found.order_id.notnull()
+    found = found.mutate(
+        in_files=named & (found.low_file < found.last_file),
+        of_two=named & (found.low_customer < found.high_customer).fill_null(False),
+        may_repeat=(found.lines > 2) | ((found.lines == 2) & ~ibis.or_(False, *differ)),
+    )
+    odd = found.in_files | found.of_two | found.may_repeat
+    return found.filter(odd).select("order_id", "last_file", "in_files", "of_two", "may_repeat")
+
+
+def same_lines(rows: ir.Table, odd: ir.Table, line: list[str]) -> ir.Table:
     """Keys that stand in more than one line of a file: order and line id, else what was bought.
 
-    A narrow look that leaves few rows for the wide comparisons of `copies` and `same_keys`.
+    A narrow look, at the orders that may repeat a line, which leaves few rows for the wide
+    comparisons of `copies` and `same_keys`.
     """
-    if "line_id" in rows.columns:
-        key = ["order_id", "line_id", "_file"]
-    else:
-        key = [
-            "order_id",
-            "_file",
-            *(name for name in ("product_id", "revenue") if name in rows.columns),
-        ]
+    odd = odd.filter(odd.may_repeat)
+    rows = rows.semi_join(odd, rows.order_id.identical_to(odd.order_id))
+    key = ["order_id", "_file", *line]
     return rows.group_by(key).having(rows.count() > 1).aggregate()
 
 
@@ -53,21 +82,7 @@ def same_keys(rows: ir.Table, twice: ir.Table) -> ir.Table:
     return lines.semi_join(several, twice.columns).select(*PLACE)
 
 
-def shared_orders(rows: ir.Table) -> ir.Table:
-    """Orders seen in several files or under several customers, with the last file of each."""
-    rows = rows.filter(rows.order_id.notnull())
-    found = rows.group_by("order_id").aggregate(
-        low_file=rows["_file"].min(), last_file=rows["_file"].max(),
-        low_customer=rows.customer_id.min(), high_customer=rows.customer_id.max(),
-    )  # fmt: skip
-    many = (found.low_file < found.last_file) | (found.low_customer < found.high_customer)
-    return found.filter(many).mutate(
-        in_files=found.low_file < found.last_file,
-        of_two=(found.low_customer < found.high_customer).fill_null(False),
-    )
-
-
-def overlaps(rows: ir.Table, shared: ir.Table) -> tuple[ir.Table, ir.Table]:
+def overlaps(rows: ir.Table, odd: ir.Table) -> tuple[ir.Table, ir.Table]:
     """Rows of orders that a later file has as well, and rows of orders cut over two files.
 
     An order that shares a line (same product, quantity and amount, or same line id) with a later
@@ -76,7 +91,7 @@ def overlaps(rows: ir.Table, shared: ir.Table) -> tuple[ir.Table, ir.Table]:
     two refunds are the same only with the same amount on the same day: a second part of the money
     that goes back takes no sale away.
     """
-    several = shared.filter(shared.in_files).select("order_id", "last_file")
+    several = odd.filter(odd.in_files).select("order_id", "last_file")
     lines = rows.join(several, "order_id")
     # Where lines have ids, an amount that changed between two exports is still the same line.
     content = {
@@ -107,9 +122,9 @@ def payments_again(rows: ir.Table) -> ir.Table:
     return twice.filter(twice["_file"] < twice.last_file).select(*PLACE)
 
 
-def of_two_customers(rows: ir.Table, shared: ir.Table) -> ir.Table:
+def of_two_customers(rows: ir.Table, odd: ir.Table) -> ir.Table:
     """Rows of orders that stand under several customer ids."""
-    orders = shared.filter(shared.of_two).select("order_id")
+    orders = odd.filter(odd.of_two).select("order_id")
     return rows.semi_join(orders, "order_id").select(*PLACE)
 
 
@@ -128,10 +143,18 @@ def many_persons(rows: ir.Table) -> ir.Table:
     return found.filter((found.persons > MOST_PERSONS) & found.customer_id.notnull())
 
 
-def lines_per_customer(rows: ir.Table) -> ir.Table:
-    """How many customer ids (``ids``) have so many lines (``rows``)."""
+def people(rows: ir.Table) -> ir.Table:
+    """Every customer id with its number of ``lines``."""
     rows = rows.filter(rows.customer_id.notnull())
-    lines = rows.group_by("customer_id").aggregate(rows=rows.count())
+    return rows.group_by("customer_id").aggregate(lines=rows.count())
+
+
+def lines_per_customer(people: ir.Table, taken: ir.Table) -> ir.Table:
+    """How many customer ids (``ids``) have so many lines (``rows``), without those taken out."""
+    gone = taken.group_by(gone_id=taken.customer_id).aggregate(gone=taken.count())
+    lines = people.left_join(gone, people.customer_id == gone.gone_id)
+    lines = lines.select(rows=lines.lines - lines.gone.fill_null(0))
+    lines = lines.filter(lines.rows > 0)
     return lines.group_by("rows").aggregate(ids=lines.count()).order_by("rows")
 
 

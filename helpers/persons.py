@@ -252,7 +252,8 @@ def suppressed(
             names = gone.select(gone_id=gone.customer_id)
             table = table.left_join(names, table[column] == names.gone_id)
         # A customer_id made of several columns is made of as many such words.
-        own, mark = table[column], table[column].re_search(_REDACTED)
+        own = table[column]
+        mark = own.startswith(FORGOTTEN) & own.re_search(_REDACTED)
         if gone is not None:
             mark = mark | table.gone_id.notnull()
         mark = mark.fill_null(False)

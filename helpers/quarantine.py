@@ -10,6 +10,7 @@ import ibis
 from ibis.expr import types as ir
 
 from helpers import rules, sources
+from helpers.loading import Part
 from helpers.marks import PLACE
 from helpers.shop import Shop
 from helpers.tables import TABLES
@@ -29,7 +30,7 @@ _LONGEST, _EXAMPLES = 60, 3
 
 
 def write(
-    con, shop: Shop, name: str, aside: ir.Table, raws: list, hidden: tuple, stage: Path
+    con, shop: Shop, name: str, aside: ir.Table, parts: list[Part], hidden: tuple, stage: Path
 ) -> dict:
     """Write the rows taken out of a table, and give the commonest values that each rule met.
 
@@ -40,7 +41,7 @@ def write(
     ``written_...``, column by column.
     """
     known = {rule.id: rule for rule in rules.rules(name, shop)}
-    written = _written(raws, aside, hidden)
+    written = _written(parts, aside, hidden)
     rows = aside.select(
         *PLACE, "reason",
         "known_date",
@@ -93,15 +94,16 @@ def _by_rule(reason: ir.StringColumn, words: dict[str, str]) -> ir.StringColumn:
     return ibis.cases(*((reason == rule, word) for rule, word in words.items()))
 
 
-def _written(raws: list, aside: ir.Table, hidden: tuple[str, ...]) -> ir.Table:
+def _written(parts: list[Part], aside: ir.Table, hidden: tuple[str, ...]) -> ir.Table:
     """Give what the sources said in the rows concerned, without persons."""
-    parts, names = [], []
-    for raw, source in raws:
-        words = sources.as_written(raw, source)
+    found, names = [], []
+    for part in parts:
+        words = sources.as_written(part.raw, part.source)
         told = [c for c in words.columns if c not in (*PLACE, *_PERSONAL, *hidden)]
-        parts.append((words.semi_join(aside, list(PLACE)), told))
+        found.append((words.semi_join(aside, list(PLACE)), told))
         names += [name for name in told if name not in names]
-    order = [column.name for column in TABLES[raws[0][1].table].columns if column.name in names]
+    columns = TABLES[parts[0].source.table].columns
+    order = [column.name for column in columns if column.name in names]
     made = [
         table.select(
             *PLACE,
@@ -110,7 +112,7 @@ def _written(raws: list, aside: ir.Table, hidden: tuple[str, ...]) -> ir.Table:
                 for n in order
             },
         )
-        for table, told in parts
+        for table, told in found
     ]
     return ibis.union(*made) if len(made) > 1 else made[0]
 

@@ -14,6 +14,23 @@ _KEYS = ("customer_id", "product_id")
 _DUST = 1e-9
 
 
+def concerned(con, refunds: ir.Table, sales: ir.Table) -> ir.Table:
+    """Give the few sales that can have to do with these refunds, kept in the engine.
+
+    Sales of an order that a refund names or stands in; and, where one names none, all sales of its
+    customer and product.
+    """
+    ids = ibis.union(refunds.select(its="order_id"), refunds.select(its=refunds.refund_of))
+    ids = ids.distinct()
+    joined = sales.left_join(ids, sales.order_id == ids.its)
+    unnamed = refunds.filter(refunds.refund_of.isnull())
+    things = unnamed.select(whose=unnamed.customer_id, what=unnamed.product_id).distinct()
+    same = [joined.customer_id == things.whose, joined.product_id == things.what]
+    joined = joined.left_join(things, same)
+    found = joined.filter(joined.its.notnull() | joined.whose.notnull()).select(sales.columns)
+    return con.create_table("sales_of_refunds", found, temp=True)
+
+
 def linked(
     refunds: ir.Table, sales: ir.Table, money: tuple[str, ...], *, at: str = "ordered_at"
 ) -> ir.Table:

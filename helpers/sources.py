@@ -147,9 +147,9 @@ def typed(
 ) -> ir.Table:
     """Give the contract's columns from a source table: converted, missing where unreadable.
 
-    A timestamp ``x_at`` becomes two columns, the stamp as written and its UTC offset in minutes
-    (``x_at__offset``), which `placed` turns into UTC and a local day. ``unreadable`` counts the
-    optional values of a row that held something that could not be read. ``_file`` and ``_row``
+    A timestamp ``x_at`` is the stamp as written, with its UTC offset in minutes (``x_at__offset``)
+    where one may be written, which `placed` turns into UTC and a local day. ``unreadable`` counts
+    the optional values of a row that held something that could not be read. ``_file`` and ``_row``
     are carried through; ``mended`` is 1 where the customer's id was written in another way.
     ``plain`` names id columns to take as they are (`plain_ids`).
     """
@@ -181,17 +181,18 @@ def placed(table: ir.Table, source: Source, shop: Shop, *, first: int, last: int
     for column in TABLES[source.table].columns:
         if column.type != "timestamp":
             continue
-        stamp, offset = table[column.name], table[f"{column.name}__offset"]
-        as_utc = stamp if source.timestamps == "utc" else ibis.null("timestamp")
-        shifted = stamp - offset.fill_null(0).as_interval("m")
-        instant = ibis.ifelse(offset.notnull(), shifted, as_utc)
-        local = ibis.coalesce(
-            conversions.utc_to_local(instant, zone, first=first, last=last), stamp
-        )
-        new[column.name] = ibis.coalesce(
-            instant, conversions.local_to_utc(stamp, zone, first=first, last=last)
-        )
-        new[day_name(column.name)] = local.date()
+        stamp, is_utc = table[column.name], source.timestamps == "utc"
+        instant = stamp if is_utc else None
+        if f"{column.name}__offset" in table.columns:
+            offset = table[f"{column.name}__offset"]
+            shifted = stamp - offset.fill_null(0).as_interval("m")
+            other = stamp if is_utc else ibis.null("timestamp")
+            instant = ibis.ifelse(offset.notnull(), shifted, other)
+        local, utc = stamp, conversions.local_to_utc(stamp, zone, first=first, last=last)
+        if instant is not None:
+            there = conversions.utc_to_local(instant, zone, first=first, last=last)
+            local, utc = ibis.coalesce(there, stamp), ibis.coalesce(instant, utc)
+        new[column.name], new[day_name(column.name)] = utc, local.date()
     drop = [name for name in table.columns if name.endswith("__offset")]
     return table.mutate(**new).drop(*drop)
 
@@ -210,8 +211,10 @@ def clock_flags(
     flags = {"hour_skipped": never, "hour_doubled": never}
     if source.timestamps == "utc":
         return flags
-    stamp, offset = table[dated_by], table[f"{dated_by}__offset"]
-    naive = stamp.notnull() & offset.isnull()
+    stamp = table[dated_by]
+    naive = stamp.notnull()
+    if f"{dated_by}__offset" in table.columns:
+        naive = naive & table[f"{dated_by}__offset"].isnull()
     for at, before, after in conversions.zone_changes(shop.time_zone, first, last):
         name = "hour_skipped" if after > before else "hour_doubled"
         low, high = (ibis.timestamp((at + shift).isoformat()) for shift in sorted((before, after)))
@@ -224,6 +227,13 @@ def clean_schema(table: str) -> dict[str, str]:
     schema = {column.name: _IBIS_TYPES[column.type] for column in TABLES[table].columns}
     stamps = [column.name for column in TABLES[table].columns if column.type == "timestamp"]
     return schema | {day_name(stamp): "date" for stamp in stamps}
+
+
+def clean_table(con, folder: Path, table: str) -> ir.Table:
+    """Open a clean table. Orders are two files: sales, and refunds, which has every column."""
+    files = ("orders", "orders_refunds") if table == "orders" else (table,)
+    paths = [str(folder / f"{name}.parquet") for name in files]
+    return con.read_parquet(paths, union_by_name=len(paths) > 1)
 
 
 def _names(raw: ir.Table, column: Column, source: Source) -> list[str | None]:
@@ -288,7 +298,7 @@ def _convert(origin: ir.Column, column: Column, source: Source, shop: Shop) -> d
     digits = conversions.minor_digits(shop.currency)
     if kind == "timestamp":
         stamp, offset = conversions.to_stamp(origin, date_format=source.date_format)
-        return {name: stamp, f"{name}__offset": offset}
+        return {name: stamp} if offset is None else {name: stamp, f"{name}__offset": offset}
     if kind == "date":
         return {name: conversions.to_stamp(origin, date_format=source.date_format)[0].date()}
     if kind == "money":
@@ -318,7 +328,4 @@ _IBIS_TYPES = {
 
 
 def _absent(column: Column) -> dict:
-    empty = {column.name: ibis.null(_IBIS_TYPES[column.type])}
-    if column.type == "timestamp":
-        empty[f"{column.name}__offset"] = ibis.null("int64")
-    return empty
+    return {column.name: ibis.null(_IBIS_TYPES[column.type])}

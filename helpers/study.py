@@ -8,7 +8,7 @@ from typing import Any
 from helpers import cleaning
 from helpers.cleaning import CleanInfo
 from helpers.shop import Shop, load_shop
-from helpers.sources import clean_schema, day_name
+from helpers.sources import clean_schema, clean_table, day_name
 from helpers.tables import TABLES
 
 
@@ -81,8 +81,7 @@ class Study:
             import ibis
 
             return ibis.memtable([], schema=clean_schema(name))
-        parts = (name, "orders_refunds") if name == "orders" else (name,)
-        rows = self.con.read_parquet([str(self.info.folder / f"{part}.parquet") for part in parts])
+        rows = clean_table(self.con, self.info.folder, name)
         day = "event_date" if name == "orders" else TABLES[name].dated_by
         kinds = {column.name: column.type for column in TABLES[name].columns}
         day = day_name(day) if kinds.get(day) == "timestamp" else day

@@ -125,10 +125,13 @@ def order_facts(clean: ir.Table, context: Context, lines: pd.DataFrame) -> dict:
 
 
 def flags(
-    clean: ir.Table, rows: ir.Table, context: Context, facts: Facts, found: dict,
+    clean: ir.Table, sold: ir.Table, rows: ir.Table, context: Context, facts: Facts, found: dict,
     lines: pd.DataFrame,
 ) -> dict[str, int]:  # fmt: skip
-    """Count the lines kept with each flag, and what was mended or converted."""
+    """Count the lines kept with each flag, and what was mended or converted.
+
+    ``sold`` holds at least the sales of all orders that have refunds.
+    """
     tests, counts = {}, {}
     for rule in rules.flags(context.shop):
         if rule.mark:
@@ -139,7 +142,7 @@ def flags(
             whole_row = rule.id == "refund_without_sale"
             tests[rule.id] = test if whole_row else test & (clean.part == 1)
     tests["refund_split"] = clean.part == 2
-    counts["refund_over_sale"] = whole(_over_sale(clean).count().execute())
+    counts["refund_over_sale"] = whole(_over_sale(clean, sold).count().execute())
     counts |= sums(clean, tests)
     counts["unreadable_value"] = facts.unreadable
     counts["currency_converted"] = sums(rows, {"n": rows.is_converted})["n"]
@@ -150,11 +153,11 @@ def flags(
     return {key: counts[key] for key in sorted(counts)}
 
 
-def _over_sale(clean: ir.Table) -> ir.Table:
+def _over_sale(clean: ir.Table, sold: ir.Table) -> ir.Table:
     """Refund lines of orders whose refunds are larger than their sales."""
     back = clean.filter(clean.is_refund & clean.refund_of.notnull())
     paid = back.group_by("refund_of").aggregate(back=back.revenue.sum())
-    sales = clean.filter(~clean.is_refund).semi_join(paid, clean.order_id == paid.refund_of)
+    sales = sold.semi_join(paid, sold.order_id == paid.refund_of)
     sold = sales.group_by("order_id").aggregate(sold=sales.revenue.sum())
     over = paid.inner_join(sold, paid.refund_of == sold.order_id).filter(
         ibis._.back + ibis._.sold < 0

@@ -19,7 +19,8 @@ MODULES = sorted(FILES)
 # In the order data flows; a module imports only from modules above it.
 FLOW = [
     "errors", "files", "written", "tables", "conversions", "settings", "shop", "headers", "readers", "workbooks", "sources",
-    "rules", "marks", "refunds", "facts", "tally", "quarantine", "persons", "clean_tables", "cleaning", "records",
+    "rules", "marks", "refunds", "facts", "tally", "loading", "quarantine", "persons", "clean_tables",
+    "cleaning", "records",
     "figures.style", "figures.axes", "figures.waterfall", "figures", "show", "study", "metrics", "withheld",
     "expressions", "consent", "reconciliation", "freshness", "moments", "summaries",
     "repurchase", "ltv", "economics", "cohorts",
@@ -28,7 +29,7 @@ FLOW = [
     "uplift_tables", "scorecard", "findings", "intake_findings",
 ]  # fmt: skip
 # What reads order rows: files to clean tables.
-READING = ("clean_tables", "quarantine", "readers", "sources")
+READING = ("clean_tables", "loading", "quarantine", "readers", "sources")
 # What reads the key table and the shop's own files: pseudonyms, erasure, lists of customers.
 PRIVATE = ("persons", "redaction.tables", "lists")
 # What runs and publishes notebooks, makes shops, or works on a shop's own files: no module of the

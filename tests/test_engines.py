@@ -105,13 +105,16 @@ def test_cleaning_compiles(name, engine, kind):
 def test_marks_and_links_compile(engine):
     shop = shop_of(Source(table="orders", files=("any.csv",)))
     rows = placed_rows("orders", shop)
-    twice, shared = marks.same_lines(rows), marks.shared_orders(rows)
+    key = ["product_id", "revenue"]
+    odd = marks.odd_orders(rows, key)
+    twice = marks.same_lines(rows, odd, key)
     refunded = refunds.linked(
         rows.filter(rows.is_refund), clean_table("orders"), clean_tables.AMOUNTS
     )
     for table in (
-        marks.copies(rows, twice), marks.same_keys(rows, twice), *marks.overlaps(rows, shared),
-        marks.of_two_customers(rows, shared), marks.many_persons(rows), marks.lines_per_customer(rows), refunded,
+        marks.copies(rows, twice),
+        marks.same_keys(rows, marks.same_lines(rows, marks.odd_orders(rows, ["line_id"]), ["line_id"])), *marks.overlaps(rows, odd),
+        marks.of_two_customers(rows, odd), marks.many_persons(rows), marks.lines_per_customer(marks.people(rows), rows), refunded,
     ):  # fmt: skip
         assert "SELECT" in ibis.to_sql(table, dialect=engine)
 

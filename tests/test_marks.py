@@ -16,6 +16,7 @@ SCHEMA = {
     "customer_id": "string", "product_id": "string", "quantity": "float64", "revenue": "int64",
     "is_refund": "boolean", "unreadable": "int64", "order_date": "date", "refunded_date": "date",
 }  # fmt: skip
+TAKEN = 9  # the file whose rows stand for those that rules took out
 
 
 class Looker:
@@ -25,17 +26,22 @@ class Looker:
         self.con = ibis.duckdb.connect()
         self.con.create_table("rows", schema=SCHEMA)
         rows = self.con.table("rows")
+        key, bare_key = marks.line_key(SCHEMA), marks.line_key({*SCHEMA} - {"line_id"})
+        odd = marks.odd_orders(rows, key)
+        twice = marks.same_lines(rows, odd, key)
         bare = rows.drop("line_id")
-        twice, shared = marks.same_lines(rows), marks.shared_orders(rows)
-        again, cut = marks.overlaps(rows, shared)
+        bare_twice = marks.same_lines(bare, marks.odd_orders(bare, bare_key), bare_key)
+        again, cut = marks.overlaps(rows, odd)
         found = {
             "copies": marks.copies(rows, twice),
-            "bare_copies": marks.copies(bare, marks.same_lines(bare)),
+            "bare_copies": marks.copies(bare, bare_twice),
             "same_keys": marks.same_keys(rows, twice),
             "again": again,
             "cut": cut,
-            "of_two": marks.of_two_customers(rows, shared),
-            "lines": marks.lines_per_customer(rows),
+            "of_two": marks.of_two_customers(rows, odd),
+            "lines": marks.lines_per_customer(
+                marks.people(rows), rows.filter(rows["_file"] == TAKEN)
+            ),
         }
         self.queries = {name: ibis.to_sql(table, dialect="duckdb") for name, table in found.items()}
 
@@ -169,7 +175,12 @@ def test_an_id_is_busy_beside_others_that_are_not(look, lines, expected):
     rows = [
         {**blank, "_file": 0, "_row": n, "customer_id": name} for n, name in enumerate(people, 1)
     ]
-    told = look(rows, "lines")
+    gone = [{**row, "_file": TAKEN} for row in rows if row["customer_id"] in ("c1", "c2")]
+    again = [{**row, "_file": TAKEN} for row in rows]
+    told = look(rows + again, "lines")
+    assert told == look(rows, "lines")
+    kept = look([row for row in rows if row["customer_id"] not in ("c1", "c2")] + gone, "lines")
+    assert sum(ids for _, ids in kept) == len({*lines} - {"c1", "c2"})
     assert sum(ids for _, ids in told) == len(lines)
     found = marks.busy_lines(pd.DataFrame(told, columns=["rows", "ids"]))
     assert found == sum(number for _, number in expected)

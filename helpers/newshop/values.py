@@ -179,6 +179,8 @@ def _settled(head: Head, column: str, forms: list[str]) -> str:
 
 def _offsets(head: Head, column: str, form: str) -> tuple[int, ...]:
     offset = conversions.to_stamp(head.sample[column], date_format=form)[1]
+    if offset is None:
+        return ()
     found = head.sample.select(offset=offset.cast("int64")).distinct().to_pandas()["offset"]
     return tuple(sorted(int(each) for each in found if each == each and each is not None))
 
