@@ -125,16 +125,16 @@ def _check(measure: str, cumulative: bool, age_unit: str) -> None:
 
 def _sums(
     rows: pd.DataFrame, measure: str, cumulative: bool, cohorts: pd.Index, ages: list[int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sum and the sum of squares by cohort and age (missing squares: no interval)."""
+) -> list[np.ndarray]:
+    """Return sums, of squares and of cubes too, by cohort and age (missing: no interval)."""
     column = "active" if measure == "retention" else measure
-    amounts = _grid(rows, column, cohorts, ages)
-    name = f"{measure}_cumulative_squares" if cumulative else f"{measure}_squares"
-    squares = _grid(rows, name, cohorts, ages) if name in rows else np.full_like(amounts, np.nan)
-    if cumulative:
-        # An unknown step leaves every later total unknown, so numpy's sum, which carries NaN.
-        return amounts.cumsum(axis=1), squares.cumsum(axis=1)
-    return amounts, squares
+    found = [_grid(rows, column, cohorts, ages)]
+    for power in ("squares", "cubes"):
+        name = f"{measure}_cumulative_{power}" if cumulative else f"{measure}_{power}"
+        known = name in rows
+        found.append(_grid(rows, name, cohorts, ages) if known else np.full_like(found[0], np.nan))
+    # An unknown step leaves every later total unknown, so numpy's sum, which carries NaN.
+    return [grid.cumsum(axis=1) for grid in found] if cumulative else found
 
 
 def _coverage(rows: pd.DataFrame, measure: str) -> float:
@@ -145,12 +145,11 @@ def _coverage(rows: pd.DataFrame, measure: str) -> float:
     return float(known / revenue) if revenue > 0 else np.nan
 
 
-def _estimate(
-    measure: str, amounts: np.ndarray, squares: np.ndarray, n: np.ndarray, level: float
-) -> Interval:
+def _estimate(measure: str, sums: list[np.ndarray], n: np.ndarray, level: float) -> Interval:
+    amounts, squares, cubes = sums
     if measure == "retention":
         return wilson(amounts, n, level=level)
-    return mean_interval(amounts, squares, n, level=level)
+    return mean_interval(amounts, squares, n, cubes=cubes, level=level)
 
 
 def triangle(
@@ -178,8 +177,8 @@ def triangle(
 
     The pooled row is sum over sum over the cells that are neither suppressed, left_truncated nor
     immature. Suppressed cohorts stay out, for a reader could otherwise find them by subtraction.
-    Intervals: Wilson for retention (none at the first age, where it is 1 by definition); Student's
-    t from sums of squares for money; none for orders, whose squares are not summarized.
+    Intervals: Wilson for retention (none at the first age, where it is 1 by definition); those of
+    `mean_interval`, from squares and cubes, for money; none for orders, of which there are none.
 
     ``value`` picks one value of ``dimension``; it may be left out where there is one.
     """
@@ -195,11 +194,11 @@ def triangle(
     complete = complete_through(sizes.index, ages, age_unit) <= as_of
     states = cell_states(sizes, complete, truncated, min_cell=min_cell, small=small)
     coverage = _coverage(rows, measure)
-    amounts, squares = _sums(rows, measure, cumulative, sizes.index, ages)
+    amounts, *powers = _sums(rows, measure, cumulative, sizes.index, ages)
     if coverage == 0:
         amounts = np.full_like(amounts, np.nan)
     n = np.broadcast_to(sizes.to_numpy(dtype=float)[:, None], amounts.shape)
-    cells = _blank_start(_estimate(measure, amounts, squares, n, level), measure)
+    cells = _blank_start(_estimate(measure, [amounts, *powers], n, level), measure)
     hidden = ~complete.to_numpy(dtype=bool) | (states.to_numpy() == "suppressed")
 
     def frame(numbers: np.ndarray) -> pd.DataFrame:
@@ -207,10 +206,10 @@ def triangle(
         return wide.rename_axis(columns="age")
 
     eligible = states.isin(["", "small"]).to_numpy()
-    sums = [np.where(eligible, x, 0).sum(axis=0) for x in (amounts, squares, n)]
-    pool = _blank_start(_estimate(measure, *sums, level), measure)
+    *sums, members = [np.where(eligible, x, 0).sum(axis=0) for x in (amounts, *powers, n)]
+    pool = _blank_start(_estimate(measure, sums, members, level), measure)
     pooled = {"value": pool.value, "low": pool.low, "high": pool.high}
-    pooled |= {"customers": sums[2].astype(int), "cohorts": eligible.sum(axis=0)}
+    pooled |= {"customers": members.astype(int), "cohorts": eligible.sum(axis=0)}
     return Triangle(
         measure=measure,
         cumulative=cumulative,

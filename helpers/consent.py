@@ -100,7 +100,7 @@ def consent_coverage(
     rows = joined.select(
         "purpose", "channel", "orders", "revenue", state=joined.state.fill_null("no record")
     )
-    exact = {name: rows[name].cast("decimal(18, 0)") for name in ("orders", "revenue")}
+    exact = {name: rows[name].cast("decimal(19, 0)") for name in ("orders", "revenue")}
     return rows.group_by("purpose", "channel", "state").aggregate(
         customers=rows.count(), orders=rows.orders.sum(), revenue=rows.revenue.sum(),
         order_number_squares=(exact["orders"] * exact["orders"]).sum(),

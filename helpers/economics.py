@@ -152,7 +152,7 @@ def _scope(
     """Pool what customers who joined through some channels in some months earned by each age."""
     dimension = "all" if channels is None else "channel"
     empty = pd.DataFrame({"age": list(ages), "customers": 0, "cohorts": 0, "coverage": np.nan})
-    empty = empty.assign(amount=np.nan, squares=np.nan, unknown=False)
+    empty = empty.assign(amount=np.nan, squares=np.nan, cubes=np.nan, unknown=False)
     if dimension not in set(cohort_ages["dimension"]):
         return empty
     rows = chosen_rows(cohort_ages, unit, dimension, (), (None, None))
@@ -161,8 +161,8 @@ def _scope(
     if rows.empty or empty.empty:
         return empty
     table = pooled(rows, ages, as_of, of)
-    # Customers, amounts and squares add up over channels: each customer has one.
-    sums = table.groupby("age")[["customers", "amount", "squares"]].sum(min_count=1)
+    # Customers, amounts and their powers add up over channels: each customer has one.
+    sums = table.groupby("age")[["customers", "amount", "squares", "cubes"]].sum(min_count=1)
     most = table.assign(unknown=table["unknown"].eq(True)).groupby("age")
     # A channel whose costs are unknown leaves out its margin, not the question: zero only if all.
     return sums.join(most[["cohorts", "unknown", "coverage"]].max()).reset_index()

@@ -179,16 +179,37 @@ def refund_delays(orders: ir.Table) -> ir.Table:
 
 def gaps(days: ir.Table, *, as_of: str) -> ir.Table:
     """Days from one purchase day to the next, by order number; open waits are censored at as_of."""
+    waits = _waits(days, as_of)
+    return waits.group_by("order_number", "days", "event").aggregate(n=waits.count())
+
+
+PARTS = 20
+
+
+def gap_parts(days: ir.Table, *, as_of: str) -> ir.Table:
+    """Gaps by part: customers fall into 20 parts by the day of their first purchase.
+
+    Gaps of one customer are alike, so intervals for all gaps are found by leaving out one part of
+    the customers at a time.
+    """
+    waits = _waits(days, as_of)
+    number = waits.first_day.delta(ibis.date("1970-01-01"), unit="day")
+    waits = waits.mutate(part=number % PARTS)
+    return waits.group_by("part", "days", "event").aggregate(n=waits.count())
+
+
+def _waits(days: ir.Table, as_of: str) -> ir.Table:
+    """One row per purchase day: its number, the days to the next, and whether that came."""
     bought = purchase_days(days)
     window = ibis.window(group_by=bought.customer_id, order_by=bought.day)
     steps = bought.select(
         "customer_id", "day",
         order_number=ibis.row_number().over(window) + 1,
         next_day=bought.day.lead().over(window),
+        first_day=bought.day.min().over(ibis.window(group_by=bought.customer_id)),
     )  # fmt: skip
     until = steps.next_day.fill_null(ibis.date(as_of))
-    steps = steps.mutate(days=until.delta(steps.day, unit="day"), event=steps.next_day.notnull())
-    return steps.group_by("order_number", "days", "event").aggregate(n=steps.count())
+    return steps.mutate(days=until.delta(steps.day, unit="day"), event=steps.next_day.notnull())
 
 
 def periods(days: ir.Table, facts: ir.Table) -> ir.Table:
@@ -216,7 +237,8 @@ def cohort_ages(days: ir.Table, facts: ir.Table) -> ir.Table:
 
     For each money column: the step's sum, the sum over customers of its square (``_squares``), and
     the step's increment of the sum over customers of the squared cumulative amount
-    (``_cumulative_squares``: 2 x before x step + step squared). Steps without activity have no row.
+    (``_cumulative_squares``: 2 x before x step + step squared), and both of cubes. Steps without
+    activity have no row.
     """
     rows = days.join(facts.select("customer_id", "cohort_day", "channel"), "customer_id")
     elapsed = rows.day.delta(rows.cohort_day, unit="day")
@@ -254,12 +276,11 @@ def _cohort_part(aged: ir.Table, facts: ir.Table, unit: str, dimension: str) -> 
     )
     sums = {}
     for name in MONEY:
-        amount, earlier = (step[key].cast("decimal(18, 0)") for key in (name, f"{name}_before"))
+        before, after = step[f"{name}_before"], step[f"{name}_before"] + step[name]
         sums[name] = step[name].sum()
-        sums[f"{name}_squares"] = (amount * amount).sum()
-        sums[f"{name}_cumulative_squares"] = (
-            earlier * amount + earlier * amount + amount * amount
-        ).sum()
+        for power, what in ((2, "squares"), (3, "cubes")):
+            sums[f"{name}_{what}"] = _power(step[name], power).sum()
+            sums[f"{name}_cumulative_{what}"] = (_power(after, power) - _power(before, power)).sum()
     found = step.group_by("cohort", "value", "age").aggregate(
         active=step.count(where=step.orders > 0), orders=step.orders.sum(), **sums
     )
@@ -272,6 +293,18 @@ def _cohort_part(aged: ir.Table, facts: ir.Table, unit: str, dimension: str) -> 
     return found.join(sizes, ["cohort", "value"]).mutate(
         age_unit=ibis.literal(unit), dimension=ibis.literal(dimension)
     )
+
+
+def _power(amount: ir.IntegerColumn, power: int) -> ir.DecimalColumn:
+    """Raise whole minor units to a power, exactly, up to the 38 digits that engines have.
+
+    DuckDB keeps the product of two decimals of up to 18 digits to 18 digits, and fails beyond.
+    """
+    exact = amount.cast("decimal(19, 0)")
+    product = exact
+    for _ in range(power - 1):
+        product = product * exact
+    return product
 
 
 def acquisition(facts: ir.Table, spend: ir.Table, *, as_of: str) -> ir.Table:
@@ -359,8 +392,9 @@ def experiment_moments(
         margin_revenue=seen.margin_revenue.sum(where=inside).fill_null(0),
         pre_margin=seen.margin.sum(where=early).fill_null(0),
     )  # fmt: skip
+    # Of 19 digits, so that their products have 38 (see _power).
     exact = {
-        name: person[name].cast("decimal(18, 0)") for name in ("revenue", "margin", "pre_margin")
+        name: person[name].cast("decimal(19, 0)") for name in ("revenue", "margin", "pre_margin")
     }
     over = (person.assigned + person.window_days.as_interval("D")).cast("date")
     return person.group_by("experiment_id", "arm").aggregate(

@@ -77,7 +77,7 @@ def pooled(rows: pd.DataFrame, ages: Iterable[int], as_of: date, value: str) -> 
 
 
 def _at_age(ready: pd.DataFrame, age: int, value: str) -> pd.DataFrame:
-    """Sum customers, amounts and squares to an age, by value of the dimension."""
+    """Sum customers, amounts, squares and cubes to an age, by value of the dimension."""
     # The size stands in every row of a cohort; its first row is there at any age.
     size = ready.drop_duplicates(["value", "cohort"]).groupby("value")
     size = size.agg(
@@ -88,7 +88,8 @@ def _at_age(ready: pd.DataFrame, age: int, value: str) -> pd.DataFrame:
     )
     by_value = ready[ready["age"] <= age].groupby("value")
     size["amount"] = by_value[value].sum()
-    size["squares"] = by_value[f"{value}_cumulative_squares"].sum()
+    for power in ("squares", "cubes"):
+        size[power] = by_value[f"{value}_cumulative_{power}"].sum()
     size["unknown"] = by_value[value].agg(lambda steps: steps.isna().any())
     size["coverage"] = np.nan
     if value in ("margin", "cost"):
@@ -122,7 +123,7 @@ def ltv_historical(
     Returns one row per value of the dimension and horizon: dimension, value, horizon (days),
     per_customer, se, low, high, amount (the sum), customers, cohorts, first_cohort, last_cohort,
     coverage (share of revenue whose cost is known; for margin and cost), reason (why per_customer
-    is missing). Interval: Student's t from sums of squares.
+    is missing). Interval: `mean_interval`, from sums of squares and cubes.
     """
     horizons = tuple(horizons)
     if unknown := sorted(set(horizons) - set(HORIZONS)):
@@ -149,7 +150,8 @@ def priced(table: pd.DataFrame, min_cell: int, level: float) -> pd.DataFrame:
     }
     reason = np.select(list(reasons.values()), list(reasons), default="")
     amount = table["amount"].where(reason == "").astype(float)
-    mean = mean_interval(amount, table["squares"], table["customers"], level=level)
+    powers = {"squares": table["squares"], "cubes": table["cubes"]}
+    mean = mean_interval(amount, n=table["customers"], **powers, level=level)
     figures = {"per_customer": mean.value, "se": mean.se, "low": mean.low, "high": mean.high}
     return table.assign(amount=amount, reason=reason, **figures)
 
@@ -231,7 +233,11 @@ def ltv_horizon(arpu: float, margin_rate: float, periods: float) -> FormulaValue
 
 
 def ltv_formula_history(
-    periods: pd.DataFrame, gaps: pd.DataFrame, *, window_days: int
+    periods: pd.DataFrame,
+    gaps: pd.DataFrame,
+    *,
+    window_days: int,
+    parts: pd.DataFrame | None = None,
 ) -> tuple[FormulaValue, Churn]:
     """Put the shop's own history into the formula, in customer-months on both sides.
 
@@ -240,7 +246,7 @@ def ltv_formula_history(
     (see ``churn_rate``); margin rate = margin / revenue whose cost is known. Dividing revenue by
     the buyers of a month instead would count only customers' good months and overstate the value.
     """
-    churn = churn_rate(gaps, window_days)
+    churn = churn_rate(gaps, window_days, parts=parts)
     months = periods[(periods["grain"] == "month") & (periods["dimension"] == "all")]
     purchases = float(gaps["n"].sum())
     arpu = divided(divided(total(months, "revenue"), purchases), churn.active_months)

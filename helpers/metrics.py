@@ -55,12 +55,17 @@ def wilson(successes: object, n: object, *, level: float = 0.95) -> Interval:
     return Interval(p, np.sqrt(p * (1 - p) / n), low, high)
 
 
-def mean_interval(total: object, squares: object, n: object, *, level: float = 0.95) -> Interval:
+def mean_interval(
+    total: object, squares: object, n: object, *, cubes: object = None, level: float = 0.95
+) -> Interval:
     """Between which amounts does the mean per customer lie?
 
-    mean = total / n; variance = (squares - total^2 / n) / (n - 1); Student's t with n - 1.
-    Customers without activity count through n. The interval is missing with fewer than two
-    customers, and where all have the same amount, for then the spread says nothing.
+    mean = total / n; variance = (squares - total^2 / n) / (n - 1). With the sum of ``cubes``,
+    Student's t with n - 1 is corrected for skewness by Hall's transformation (J. R. Statist. Soc. B
+    54, 1992): spend has a long right tail, and without it the interval of a few hundred customers
+    holds the truth in 9 samples of 10 and misses on the low side. Customers without activity
+    count through n. The interval is missing with fewer than two customers, and where all have the
+    same amount, for then the spread says nothing.
     """
     total, squares, n = (np.asarray(x, dtype=float) for x in (total, squares, n))
     n = np.where(n > 0, n, np.nan)
@@ -70,8 +75,24 @@ def mean_interval(total: object, squares: object, n: object, *, level: float = 0
     spread = np.where((n > 1) & (spread > 1e-12 * np.abs(squares)), spread, np.nan)
     dof = np.maximum(n - 1, 1)
     se = np.sqrt(spread / dof / n)
-    half = stats.t.ppf((1 + level) / 2, dof) * se
-    return Interval(mean, se, mean - half, mean + half)
+    t = stats.t.ppf((1 + level) / 2, dof)
+    up, down = t, t
+    if cubes is not None:
+        third = np.asarray(cubes, dtype=float) - 3 * mean * squares + 2 * n * mean**3
+        up, down = _unskewed(third / n / (spread / n) ** 1.5, n, t)
+    return Interval(mean, se, mean - down * se, mean + up * se)
+
+
+def _unskewed(skew: np.ndarray, n: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give how many standard errors an interval reaches up and down, by Hall's transformation."""
+    # The sample's own skewness is too small; with two customers there is none.
+    skew = skew * np.sqrt(n * (n - 1)) / np.maximum(n - 2, 1)
+    slope = np.where(np.abs(skew) > 1e-9, skew, 1e-9) / np.sqrt(n)
+
+    def reach(score: np.ndarray) -> np.ndarray:
+        return 3 / slope * (np.cbrt(1 + slope * (score - slope / 6)) - 1)
+
+    return -reach(-t), reach(t)
 
 
 @dataclass(frozen=True)

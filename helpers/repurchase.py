@@ -1,6 +1,6 @@
 """Do customers come back: waits between purchases, repeat purchase, inactivity, churn."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -136,7 +136,13 @@ class Churn:
     reason: str = ""
 
 
-def churn_rate(gaps: pd.DataFrame, window_days: int, *, level: float = 0.95) -> Churn:
+def churn_rate(
+    gaps: pd.DataFrame,
+    window_days: int,
+    *,
+    parts: pd.DataFrame | None = None,
+    level: float = 0.95,
+) -> Churn:
     """Estimate which share of active customers the shop loses in a month.
 
     A customer is active from a purchase day until the next, but for ``window_days`` at most, and
@@ -144,8 +150,10 @@ def churn_rate(gaps: pd.DataFrame, window_days: int, *, level: float = 0.95) -> 
     rate = S(window) / mean of min(wait, window) in months of 365.25/12 days, with S and the
     restricted mean from Kaplan-Meier over all waits, so that a young shop, whose late customers
     cannot have been lost yet, does not look loyal. Consequence: a longer window means a lower rate.
-    Interval: delta method on the log with Greenwood's variance. Missing until a wait as long as
-    the window has been observed; 0, without interval, where every wait closed in time.
+    Interval: with ``parts`` (the summary gap_parts) a jackknife that leaves out one part of the
+    customers at a time, for the gaps of one customer are alike; else the delta method on the log
+    with Greenwood's variance, as if each gap were another customer's. Missing until a wait as long
+    as the window has been observed; 0, without interval, where every wait closed in time.
     Pair it only with revenue per active customer-month, never with revenue per buyer of a month.
     """
     if window_days < 1:
@@ -171,7 +179,30 @@ def churn_rate(gaps: pd.DataFrame, window_days: int, *, level: float = 0.95) -> 
         reason = f"Every customer bought again within {window_days} days, so none was lost."
         return Churn(0.0, np.nan, np.nan, **found, reason=reason)
     rate = share / found["active_months"]
+    if parts is not None and parts["part"].nunique() > 2:
+        return _jackknifed(Churn(rate, np.nan, np.nan, **found), parts, level)
     noise = (1 - after[:-1] / mean) ** 2 * events / (at_risk * (at_risk - events))
     se = float(np.sqrt(noise.sum())) or np.nan
     spread = float(np.exp(stats.norm.ppf((1 + level) / 2) * se))
     return Churn(rate, rate / spread, rate * spread, **found)
+
+
+def _jackknifed(found: Churn, parts: pd.DataFrame, level: float) -> Churn:
+    """Give churn its intervals: log of the rate, log of -log of the share lost, part by part."""
+    keys, left = ["days", "event"], []
+    for part in sorted(parts["part"].unique()):
+        others = parts[parts["part"] != part].groupby(keys, as_index=False)["n"].sum()
+        churn = churn_rate(others, found.window_days)
+        left.append((churn.rate, churn.lost_share))
+    values = np.array([(found.rate, found.lost_share), *left])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.column_stack([np.log(values[:, 0]), np.log(-np.log(values[:, 1]))])
+    whole, apart = scale[0], scale[1:]
+    n = len(apart)
+    se = np.sqrt((n - 1) / n * ((apart - apart.mean(axis=0)) ** 2).sum(axis=0))
+    half = stats.t.ppf((1 + level) / 2, n - 1) * se
+    low, high = np.exp(whole - half), np.exp(whole + half)
+    return replace(
+        found, low=float(low[0]), high=float(high[0]),
+        lost_low=float(np.exp(-high[1])), lost_high=float(np.exp(-low[1])),
+    )  # fmt: skip

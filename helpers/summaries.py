@@ -43,6 +43,7 @@ SUMMARIES = {
     ),
     "refund_delays": Summary(("orders",), expressions.refund_delays),
     "gaps": Summary(("customer_days",), expressions.gaps, ("as_of",)),
+    "gap_parts": Summary(("customer_days",), expressions.gap_parts, ("as_of",)),
     "periods": Summary(("customer_days", "customer_facts"), expressions.periods),
     "cohort_ages": Summary(("customer_days", "customer_facts"), expressions.cohort_ages),
     "acquisition": Summary(
@@ -103,6 +104,8 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
             frame[column] = frame[column].astype("float64")
         elif column.endswith("_squares") or column == "margin_pre_margin":
             frame[column] = frame[column].astype("float64") / scale**2
+        elif column.endswith("_cubes"):
+            frame[column] = frame[column].astype("float64") / scale**3
         elif column == "orders":
             frame[column] = frame[column].astype("int64")
         elif kind.is_date():

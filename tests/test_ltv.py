@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 from helpers import economics, ltv, metrics
 from helpers.errors import UsageError
@@ -33,8 +34,10 @@ def cohort_ages_of(orders):
             step["active"] = 1
             for name in MONEY:
                 before = step.groupby("customer")[name].cumsum() - step[name]
-                step[f"{name}_squares"] = step[name] ** 2
-                step[f"{name}_cumulative_squares"] = 2 * before * step[name] + step[name] ** 2
+                for power, what in ((2, "squares"), (3, "cubes")):
+                    step[f"{name}_{what}"] = step[name] ** power
+                    after = (before + step[name]) ** power
+                    step[f"{name}_cumulative_{what}"] = after - before**power
             table = step.drop(columns="customer").groupby(keys).sum().reset_index()
             table = table.join(size, on=["cohort", "value"])
             parts.append(table.assign(age_unit=unit, dimension=dimension))
@@ -73,7 +76,11 @@ def test_historical_by_hand():
     assert row["per_customer"] == pytest.approx(earned.mean())
     assert row["se"] == pytest.approx(earned.std(ddof=1) / np.sqrt(5))
     assert (row["customers"], row["cohorts"], row["amount"]) == (5, 2, 160)
-    assert row["high"] - row["per_customer"] == pytest.approx(2.776445105 * row["se"])
+    # Hall's transformation for skewness takes both ends to Student's t.
+    slope = scipy.stats.skew(earned, bias=False) / np.sqrt(5)
+    ends = (row["per_customer"] - row[["high", "low"]].to_numpy(float)) / row["se"]
+    reached = ends + slope * ends**2 / 3 + slope**2 * ends**3 / 27 + slope / 6
+    assert reached == pytest.approx([-2.776445105, 2.776445105])
     row = table.loc[("all", 60)]
     assert row["per_customer"] == pytest.approx((80 + 30 + 5 + 55 + 10) / 5)
 
@@ -124,7 +131,9 @@ def test_historical_of_chosen_cohorts_and_measure():
 
 
 def test_historical_margin_is_missing_where_no_cost_is_known():
-    unknown = AGES.assign(margin=0.0, cost=0.0, margin_cumulative_squares=0.0)
+    unknown = AGES.assign(
+        margin=0.0, cost=0.0, margin_cumulative_squares=0.0, margin_cumulative_cubes=0.0
+    )
     table = historical(ages=unknown)
     assert table["per_customer"].isna().all()
     assert table.loc[("all", 30), "reason"] == "The cost of what was sold is not known."

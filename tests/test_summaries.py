@@ -181,7 +181,7 @@ def test_cohort_ages(shop, unit):
         age = {"month": months, "days30": elapsed // 30, "horizon": ends[0] if ends else None}[unit]
         if age is not None:
             steps[customer][age] += cell["margin"]
-    expected = defaultdict(lambda: [0, 0, 0])
+    expected = defaultdict(lambda: [0] * 5)
     for customer, by_age in steps.items():
         before = 0
         for age in sorted(by_age):
@@ -190,12 +190,15 @@ def test_cohort_ages(shop, unit):
             cell[0] += step
             cell[1] += step**2
             cell[2] += (before + step) ** 2 - before**2
+            cell[3] += step**3
+            cell[4] += (before + step) ** 3 - before**3
             before += step
     table = summaries.load(study, "cohort_ages")
     table = table[(table.age_unit == unit) & (table.dimension == "all")]
     found = {
         (r.cohort.date(), r.age): [
-            round(r.margin * 100), round(r.margin_squares * 1e4), round(r.margin_cumulative_squares * 1e4)
+            round(r.margin * 100), round(r.margin_squares * 1e4), round(r.margin_cumulative_squares * 1e4),
+            round(r.margin_cubes * 1e6), round(r.margin_cumulative_cubes * 1e6)
         ]
         for r in table.itertuples()
     }  # fmt: skip
@@ -300,3 +303,13 @@ def test_every_module_that_makes_summaries_is_in_their_key():
     made_in = {inspect.getmodule(summary.make).__name__ for summary in summaries.SUMMARIES.values()}
     for module in {*made_in, "helpers.summaries", "helpers.study"}:
         assert f"{module.rpartition('.')[2]}.py" in summaries._CODE
+
+
+def test_powers_of_large_amounts_are_exact(make_shop):
+    """Two hundred million in one order: its square in cents has 21 digits, its cube 31."""
+    orders = "order_id,customer_id,ordered_at,revenue\n1,a,2026-01-05,200000000.00\n2,b,2026-01-06,1.00\n"
+    study = open_study(str(make_shop(orders)), "2026-01")
+    table = summaries.load(study, "cohort_ages")
+    row = table[(table.age_unit == "days30") & (table.dimension == "all")].iloc[0]
+    assert row.revenue_squares == 200_000_000**2 + 1
+    assert row.revenue_cumulative_cubes == pytest.approx(200_000_000**3, rel=1e-15)
