@@ -35,7 +35,7 @@ def scrubbed(con, table: ir.Table, shop: Shop, *, stored: str = "") -> ir.Table:
     """Take forgotten ids out of every text of a table but those of `persons.suppressed`.
 
     An id becomes ``forgotten``; in a column of keys (an order's id, or one that refers to it) the
-    whole key becomes `persons.sealing`'s word for it. Columns may be called ``written_...``. A small
+    whole key becomes `persons.sealing`'s word for it. Columns may be ``written_...``. A small
     table that takes long to make is ``stored`` in the engine under that name.
     """
     import pyarrow as pa
