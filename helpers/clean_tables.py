@@ -10,7 +10,18 @@ from pathlib import Path
 import ibis
 from ibis.expr import types as ir
 
-from helpers import facts, loading, marks, persons, quarantine, refunds, rules, sources, tally
+from helpers import (
+    facts,
+    loading,
+    marks,
+    persons,
+    quarantine,
+    refunds,
+    rules,
+    scrub,
+    sources,
+    tally,
+)
 from helpers.errors import DataError
 from helpers.facts import Facts
 from helpers.marks import PLACE
@@ -40,7 +51,8 @@ def _orders(con, shop: Shop, stage: Path, scratch: Path) -> dict:
 
     def opened(parts: list[loading.Part]) -> ir.Table:
         rows = loading.converted(con, loading.together(parts), "orders", shop, stage)
-        return persons.suppressed(con, prepared(rows, shop), shop, within=within)
+        rows = persons.suppressed(con, prepared(rows, shop), shop, within=within)
+        return scrub.scrubbed(con, rows, shop)
 
     # Named in the engine, so that each of the questions below is short.
     rows = con.create_view("orders_opened", opened(parts), overwrite=True)
@@ -98,6 +110,7 @@ def _other(con, shop: Shop, name: str, stage: Path, scratch: Path) -> dict:
     within = _composites(shop, name)
     rows = loading.converted(con, loading.together(parts), name, shop, stage)
     rows = persons.suppressed(con, rows, shop, within=within)
+    rows = scrub.scrubbed(con, rows, shop)
     known = facts.look(rows, name)
     if name == "payments":
         again = marks.payments_again(rows) if len(shop.files(name)) > 1 else None

@@ -30,7 +30,7 @@ from helpers.shop import Shop
 _CODE = (
     "clean_tables.py", "cleaning.py", "conversions.py", "facts.py", "headers.py", "loading.py",
     "marks.py", "persons.py", "quarantine.py", "readers.py", "refunds.py", "rules.py",
-    "settings.py", "sources.py", "tables.py", "tally.py", "workbooks.py",
+    "scrub.py", "settings.py", "sources.py", "tables.py", "tally.py", "words.py", "workbooks.py",
 )  # fmt: skip
 _ENGINES = ("ibis-framework", "duckdb")
 

@@ -1,8 +1,8 @@
 """Taking ids out of any file that is not read as a table: pages, notebooks, lists, leftovers.
 
-An id counts where it stands as a word of its own: ``12`` is not in ``2012``, ``C12`` is in
-``C12-3``. Ids too short to be told from other words (`redaction.is_short`) are looked for only in
-CSV columns that are named after customers, since pages hold no customer rows to begin with. Text
+An id counts where it stands as a word of its own (`helpers.words`). Ids too short to be told from
+other words are looked for only in CSV columns that are named after customers, since pages hold no
+customer rows to begin with. Text
 is searched as a reader would see it: unpacked from gzip, out of the escapes of JSON and HTML, and
 out of base64 where that holds text.
 """
@@ -11,71 +11,22 @@ import base64
 import binascii
 import csv
 import gzip
-import html
 import io
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from urllib.parse import quote
 
 from helpers.files import replaced
 from helpers.persons import FORGOTTEN
-from helpers.redaction import is_short, names_a_person
+from helpers.redaction import names_a_person
+from helpers.words import Words
 
 _ENCODED = re.compile(
     r"(?:[A-Za-z0-9+/]{76}\n)+[A-Za-z0-9+/]*={0,2}|[A-Za-z0-9+/]{16,}={0,2}", re.ASCII
 )
 _PICTURES = ("iVBOR", "/9j/", "R0lGOD", "PHN2Zy")
 _JSON, _TABLES = (".json", ".ipynb"), (".csv", ".tsv")
-
-
-@dataclass(frozen=True)
-class Words:
-    """What to look for: ids and pseudonyms of the customers to forget."""
-
-    every: frozenset[str]
-
-    @cached_property
-    def long(self) -> dict[str, frozenset[str]]:
-        """Give the ways in which each id may be written in a file, with their words."""
-        written = {
-            form
-            for word in self.every
-            if not is_short(word)
-            for form in (
-                word, html.escape(word), html.escape(word, quote=False), quote(word, safe=""),
-                json.dumps(word)[1:-1], word.replace('"', '""'), word.replace("'", "&#x27;"),
-            )
-        }  # fmt: skip
-        return {form: _words_of(form) for form in written}
-
-    def pattern(self, text: str) -> re.Pattern | None:
-        """Give a pattern of those ids whose every word is in the text; None if there is none.
-
-        Thousands of ids cost one look at the words of the text: hardly any goes into the pattern.
-        """
-        there = _words_of(text) | {word.casefold() for word in re.findall(r"\\[nrt](\w+)", text)}
-        near = [form for form, words in self.long.items() if words <= there]
-        if not near:
-            return None
-        near.sort(key=lambda form: (-len(form), form))
-        return re.compile("|".join(map(_standing_alone, near)))
-
-
-def _words_of(text: str) -> frozenset[str]:
-    return frozenset(word.casefold() for word in re.findall(r"\w+", text))
-
-
-def _standing_alone(form: str) -> str:
-    r"""Write the pattern of one id; ``\n`` written out may stand before it, in printed code."""
-    start, end = r"(?:(?<!\w)|(?<=\\[nrt]))", r"(?!\w)"
-    if form.isdigit():
-        start, end = start + r"(?<!\d[.,])", end + r"(?![.,]\d)"
-    exact = re.escape(form)
-    return f"{start}{f'(?i:{exact})' if '@' in form or '%40' in form else exact}{end}"
 
 
 def erase(path: Path, words: Words) -> int:

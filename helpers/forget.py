@@ -42,13 +42,15 @@ class Outcome:
 
     ``redacted`` gives rows by file of the shop's folder, ``outside`` rows by file elsewhere that
     still holds the customers, ``replaced`` places by page or other file, ``unsearched`` the files
-    of the shop's folder that could not be searched.
+    of the shop's folder that could not be searched. ``twins`` counts customers who stay, and whose
+    id differs from a forgotten one only in capitals.
     """
 
     shop: str
     given: int
     newly_listed: int = 0
     known: int = 0
+    twins: int = 0
     redacted: dict[str, int] = field(default_factory=dict)
     outside: dict[str, int] = field(default_factory=dict)
     list_rows: int = 0
@@ -62,6 +64,11 @@ class Outcome:
             f"{self.shop}: {self.given} given, {self.known} of them known, {self.newly_listed} new "
             "on the list of those to forget"
         ]
+        if self.twins:
+            said.append(
+                f"still known: {self.twins} whose id differs from one of these only in capitals; "
+                "if that is the same person, forget that id as well"
+            )
         for name, rows in sorted(self.redacted.items()):
             said.append(f"redacted: {name} ({rows} {'row' if rows == 1 else 'rows'})")
         if self.list_rows:
@@ -111,10 +118,11 @@ def _forget(con, shop: Shop, ids: frozenset[str], written: frozenset[str]) -> Ou
     pairs = persons.known(con, shop).semi_join(table, "customer_id")
     pairs = con.to_pyarrow(pairs).to_pydict()
     met = set(pairs["customer_id"])
+    done.twins = _twins(con, shop, table)
     words = Words(frozenset({*ids, *written, *pairs["pseudonym"]}))
     done.newly_listed = persons.suppress(shop, ids)
     _delete_caches(shop, done)
-    gone = Gone(con, ids, shop.name)
+    gone = Gone(con, ids, shop.name, words, persons.sealing(shop))
     met |= _redact_sources(shop, gone, done)
     met |= _clear_folder(shop, gone, words, done)
     _clear_lists(shop, words, done)
@@ -124,6 +132,14 @@ def _forget(con, shop: Shop, ids: frozenset[str], written: frozenset[str]) -> Ou
     done.known = len(met)
     _log(shop, done)
     return done
+
+
+def _twins(con, shop: Shop, ids) -> int:
+    """Count the known customers whose id differs from a forgotten one only in capitals."""
+    others = persons.known(con, shop).anti_join(ids, "customer_id")
+    folded = ids.select(folded=ids.customer_id.lower()).distinct()
+    twins = others.mutate(folded=others.customer_id.lower()).semi_join(folded, "folded")
+    return int(con.execute(twins.count()))
 
 
 # -- what is given ---------------------------------------------------------------------------
@@ -218,10 +234,16 @@ def _delete_caches(shop: Shop, done: Outcome) -> None:
 def _redact_sources(shop: Shop, gone: Gone, done: Outcome) -> set[str]:
     """Redact the tables' own files, and count those elsewhere that hold the customers."""
     met, inside = set(), shop.folder.resolve()
+    readers: dict[Path, list[Source]] = {}
+    for table in shop.sources:
+        for source, path in _files(shop, table):
+            readers.setdefault(path, []).append(source)
     for table in shop.sources:
         for source, path in _files(shop, table):
             own = path.resolve().is_relative_to(inside)
-            found = redact(path.resolve() if own else path, source, gone, write=own)
+            others = [each for each in readers[path] if each is not source]
+            place = path.resolve() if own else path
+            found = redact(place, source, gone, write=own, others=others)
             met |= found.ids
             if found.rows:
                 counts, name = (done.redacted, _named(path, inside)) if own else (

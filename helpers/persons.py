@@ -17,8 +17,9 @@ Imports stay light, so that a run that has nothing to do starts at once.
 
 import hashlib
 import hmac
+import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from filelock import FileLock
 
 from helpers.errors import DataError
 from helpers.files import replaced
+from helpers.headers import folded
 from helpers.settings import Source
 from helpers.shop import Shop
 from helpers.tables import PERSON_COLUMNS, TABLES
@@ -159,13 +161,12 @@ def forgotten(con, shop: Shop, ids: "ir.Table") -> "ir.Table | None":
     import ibis
     import pyarrow as pa
 
-    listed = _listed(shop)
-    if not listed:
+    is_listed, found = listed_among(shop), []
+    if not is_listed:
         return None
-    key, found = _key(shop), []
     for batch in con.to_pyarrow_batches(ids.select("customer_id"), chunk_size=_BATCH_ROWS):
         given = batch.column("customer_id").to_pylist()
-        found += [each for each in given if _sealed(key, each) in listed]
+        found += filter(is_listed, given)
     return ibis.memtable(pa.table({"customer_id": pa.array(sorted(found), pa.string())}))
 
 
@@ -203,6 +204,31 @@ def _sealed(key: bytes, customer_id: str) -> str:
     return hmac.digest(key, customer_id.encode(), "sha256").hex()
 
 
+def sealing(shop: Shop) -> Callable[[str], str]:
+    """Give what writes the word for an order's id, or another key, that held a forgotten id.
+
+    The same text gives the same word in every file and at every ingest (under the shop's key), and
+    different texts different ones: orders stay apart, and payments and refunds find theirs.
+    """
+    with _locked(shop):
+        key = _key(shop)
+    return lambda text: f"{FORGOTTEN}-{_sealed(key, f'key {bare(text)}')[:_HEX_DIGITS]}"
+
+
+def bare(text: str) -> str:
+    """Give an id as cleaning does if it is no person's: without blanks and Excel's apostrophe."""
+    return re.sub("^' *", "", text.strip())
+
+
+def listed_among(shop: Shop) -> Callable[[str], bool] | None:
+    """Give what says whether an id is on the suppression list; None while the list is empty."""
+    listed = _listed(shop)
+    if not listed:
+        return None
+    key = _key(shop)
+    return lambda each: _sealed(key, each) in listed
+
+
 # -- persons in a table ----------------------------------------------------------------------
 
 
@@ -223,7 +249,7 @@ def _made_of_persons(source: Source) -> list[str]:
     for column in TABLES[source.table].columns:
         names = source.columns.get(column.name, column.name)
         if column.type == "text":
-            parts[column.name] = {names} if isinstance(names, str) else {*names}
+            parts[column.name] = {*map(folded, (names,) if isinstance(names, str) else names)}
     people = set().union(*(parts.get(column, set()) for column in PERSON_COLUMNS))
     return [name for name, names in parts.items() if names & people]
 

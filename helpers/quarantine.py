@@ -9,7 +9,7 @@ from pathlib import Path
 import ibis
 from ibis.expr import types as ir
 
-from helpers import rules, sources
+from helpers import rules, scrub, sources
 from helpers.loading import Part
 from helpers.marks import PLACE
 from helpers.shop import Shop
@@ -42,6 +42,7 @@ def write(
     """
     known = {rule.id: rule for rule in rules.rules(name, shop)}
     written = _written(parts, aside, hidden)
+    written = scrub.scrubbed(con, written, shop, stored=f"{name}_written")
     rows = aside.select(
         *PLACE, "reason",
         "known_date",

@@ -19,7 +19,8 @@ MODULES = sorted(FILES)
 # In the order data flows; a module imports only from modules above it.
 FLOW = [
     "errors", "files", "written", "tables", "conversions", "settings", "shop", "headers", "readers", "workbooks", "sources",
-    "rules", "marks", "refunds", "facts", "tally", "loading", "quarantine", "persons", "clean_tables",
+    "rules", "marks", "refunds", "facts", "tally", "loading", "persons", "words", "scrub",
+    "quarantine", "clean_tables",
     "cleaning", "records",
     "figures.style", "figures.axes", "figures.waterfall", "figures", "show", "study", "metrics", "withheld",
     "expressions", "consent", "reconciliation", "freshness", "moments", "summaries",

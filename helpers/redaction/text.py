@@ -13,13 +13,15 @@ from helpers.errors import DataError
 from helpers.files import replaced
 from helpers.persons import FORGOTTEN
 from helpers.readers import TextLayout
-from helpers.redaction.rows import Found, Gone, chunks, plan, redact_rows
+from helpers.redaction.rows import Found, Gone, Plan, PlanOf, chunks, redact_rows
 from helpers.settings import Source
 
 _BLANKS = re.compile(r'("[^"]*"|\S+)')
 
 
-def redact_text(path: Path, source: Source | None, gone: Gone, *, write: bool) -> Found:
+def redact_text(
+    path: Path, source: Source | None, layout_of: PlanOf, gone: Gone, *, write: bool
+) -> Found:
     """Take forgotten persons out of a text file, in bounded chunks."""
     # Of a file that no table is read from, nothing is known but what it shows.
     read_as, found = source or Source(table="orders"), Found()
@@ -30,7 +32,8 @@ def redact_text(path: Path, source: Source | None, gone: Gone, *, write: bool) -
             above = [old.readline() for _ in range(read_as.skip_rows)]
             rows = _rows(old, layout)
             header = [] if read_as.names else list(islice(rows, 1))
-            new = chain(header, _redacted(rows, layout, source, gone, found))
+            above, header = _titles(above, header, gone, found)
+            new = chain(header, _redacted(rows, layout, layout_of(list(layout.names)), gone, found))
             if not write:
                 for _ in new:
                     pass
@@ -65,11 +68,21 @@ def _write(file, rows: Iterable[list[str]], layout: TextLayout) -> None:
     csv.writer(file, **options).writerows(rows)
 
 
+def _titles(
+    above: list[str], header: list[list[str]], gone: Gone, found: Found
+) -> tuple[list[str], list[list[str]]]:
+    """Give the lines above the rows again, without the ids in them."""
+    held = gone.sought.without({*above, *(cell for row in header for cell in row)})
+    found.rows += sum(line in held for line in above)
+    found.rows += sum(any(cell in held for cell in row) for row in header)
+    new = [[held.get(cell, cell) for cell in row] for row in header]
+    return [held.get(line, line) for line in above], new
+
+
 def _redacted(
-    rows: Iterator[list], layout: TextLayout, source: Source | None, gone: Gone, found: Found
+    rows: Iterator[list], layout: TextLayout, places: Plan, gone: Gone, found: Found
 ) -> Iterator[list]:
     """Give the rows below a header again, redacted; those apart by blanks keep their blanks."""
-    places = plan(list(layout.names), source)
     for chunk in chunks(rows):
         if layout.delimiter != "whitespace":
             redact_rows(chunk, places, gone, found, "")
