@@ -308,7 +308,7 @@ def test_every_module_that_makes_summaries_is_in_their_key():
 def test_powers_of_large_amounts_are_exact(make_shop):
     """Two hundred million in one order: its square in cents has 21 digits, its cube 31."""
     orders = "order_id,customer_id,ordered_at,revenue\n1,a,2026-01-05,200000000.00\n2,b,2026-01-06,1.00\n"
-    study = open_study(str(make_shop(orders)), "2026-01")
+    study = open_study(str(make_shop(orders, toml="complete_through = 2026-01-31")), "2026-01")
     table = summaries.load(study, "cohort_ages")
     row = table[(table.age_unit == "days30") & (table.dimension == "all")].iloc[0]
     assert row.revenue_squares == 200_000_000**2 + 1
