@@ -7,7 +7,7 @@ BIN := .venv/bin
 # A target that failed is made again.
 .DELETE_ON_ERROR:
 
-.PHONY: report lab test lint refresh check bench clean
+.PHONY: report lab test lint refresh check bench bench-coverage clean
 
 report: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples)
 	$(BIN)/python -m helpers report --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(if $(MONTHS),--months $(MONTHS)) $(ARGS)
@@ -33,6 +33,10 @@ check: .venv/.ready
 # What things cost, each against its baseline in the same run; minutes, and never part of the tests.
 bench: .venv/.ready
 	$(BIN)/python benchmarks/cleaning.py $(ARGS)
+
+# How often intervals hold the truth over simulated shops: the table in reports/benchmarks.
+bench-coverage: .venv/.ready
+	$(BIN)/python benchmarks/coverage.py $(ARGS)
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import click
 
-from helpers.errors import WorkbookError
+from helpers.errors import UsageError, WorkbookError
 from helpers.files import near
 
 _SHOP = click.option(
@@ -177,13 +177,22 @@ def new_shop(**given) -> None:
 @main.command("list")
 @_SHOP
 @_MONTH
-@click.option("--purpose", required=True, help="Of the consent, such as email_marketing.")
+@click.option("--purpose", default="", help="Of the consent, such as email_marketing.")
+@click.option("--value", is_flag=True, help="Instead: what every customer has been worth.")
 @click.option("--out", default="", help="Another file; default: lists/ in the shop's folder.")
-def list_customers(shop: str, month: str, purpose: str, out: str) -> None:
-    """Write the customers who may be written to, by their consent at a month's end."""
+def list_customers(shop: str, month: str, purpose: str, value: bool, out: str) -> None:
+    """Write the customers who may be written to, by their consent at a month's end.
+
+    With --value: what every customer has been worth, for the shop's own books.
+    """
     from helpers import lists
 
-    done = lists.write_list(shop, month=month, purpose=purpose, out=out)
+    if value == bool(purpose):
+        raise UsageError("Give either --purpose, such as email_marketing, or --value.")
+    if value:
+        done = lists.write_value_list(shop, month=month, out=out)
+    else:
+        done = lists.write_list(shop, month=month, purpose=purpose, out=out)
     click.echo(done.sentence())
     click.echo(near(done.path))
 

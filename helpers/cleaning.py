@@ -42,7 +42,8 @@ class CleanInfo:
     ``tables`` holds per table: files, columns, rows, kept, money and money_kept in minor units
     (orders), ``set_aside`` (a list of reason, action, rows, orders, customers, money, orders and
     customers lost, and examples) and ``flags`` (rows by id). ``retained_from`` is the first day
-    that the shop's retention limit leaves.
+    that the shop's retention limit leaves. ``digest`` is of files, settings and code, ``contents``
+    of the files alone.
     """
 
     digest: str
@@ -52,6 +53,7 @@ class CleanInfo:
     complete_through: date
     tables: dict
     retained_from: date | None = None
+    contents: str = ""
 
     @property
     def months_without_orders(self) -> list[str]:
@@ -145,12 +147,20 @@ def check_month(shop: Shop, info: CleanInfo, month: str = "") -> str:
     return month
 
 
-def _digest(shop: Shop) -> str:
-    digest = hashlib.sha256(shop.input_digest().encode())
+def _digest(shop: Shop, contents: str = "") -> str:
+    digest = hashlib.sha256(shop.digest_with(contents or shop.content_digest()).encode())
     digest.update(persons.state(shop).encode())
     for name in _CODE:
         digest.update((Path(__file__).parent / name).read_bytes())
     digest.update(" ".join(version(engine) for engine in _ENGINES).encode())
+    return digest.hexdigest()
+
+
+def code_digest() -> str:
+    """Give the digest of the code that decides what clean tables hold."""
+    digest = hashlib.sha256()
+    for name in _CODE:
+        digest.update((Path(__file__).parent / name).read_bytes())
     return digest.hexdigest()
 
 
@@ -159,7 +169,8 @@ def _read_info(target: Path) -> CleanInfo:
     days = {key: date.fromisoformat(stored[key]) for key in _DAYS}
     limit = stored["retained_from"]
     days["retained_from"] = date.fromisoformat(limit) if limit else None
-    return CleanInfo(digest=stored["digest"], folder=target, tables=stored["tables"], **days)
+    same = {key: stored[key] for key in ("digest", "contents", "tables")}
+    return CleanInfo(folder=target, **same, **days)
 
 
 _DAYS = ("first_day", "last_day", "complete_through")
@@ -198,12 +209,14 @@ def _clean(shop: Shop, digest: str, target: Path) -> None:
         raise
     finally:
         con.disconnect()
-    if _digest(shop) != digest:
+    contents = shop.content_digest()
+    if _digest(shop, contents) != digest:
         shutil.rmtree(stage, ignore_errors=True)
         raise DataError(f"{shop.name}: its files changed while they were read; run again.")
     orders = tables["orders"]
     info = {
         "digest": digest,
+        "contents": contents,
         "first_day": orders["first_day"],
         "last_day": orders["last_day"],
         "complete_through": orders["complete_through"],

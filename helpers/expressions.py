@@ -26,15 +26,12 @@ def scope(orders: ir.Table) -> ir.Table:
     )
 
 
-def customer_days(orders: ir.Table) -> ir.Table:
-    """One row per customer and day: orders, units, revenue, margin, refunds and cost.
+def _counted_lines(orders: ir.Table) -> ir.Table:
+    """Order lines on the day they count on, with the margin that is known of each.
 
     A refund stands on the day of the order it refunds, or on its own day if that order is not
-    known. ``revenue`` and ``margin`` are net of refunds; ``refunds`` is positive; ``margin`` and
-    ``cost`` cover the lines whose cost is known, and ``margin_revenue`` is the revenue of those.
-    The cost of a refund is known where that of its order is: without a cost of its own the goods
-    did not come back. ``order_cost`` is the part of cost that an order causes whatever its value
-    (shipping and payment fees).
+    known. The cost of a refund is known where that of its order is: without a cost of its own the
+    goods did not come back. ``known`` is the day from which the shop knew of the line.
     """
     sales, back = orders.filter(~orders.is_refund), orders.filter(orders.is_refund)
     # Only refunds are joined, and only to the orders that have one: few rows of either.
@@ -50,10 +47,21 @@ def customer_days(orders: ir.Table) -> ir.Table:
     of_known = ibis.ifelse(linked.sold_known.isnull(), linked.margin, refund)
     refunded = linked.mutate(day=linked.sold_day.fill_null(linked.order_date), margin=of_known)
     kept = ("customer_id", "day", "order_id", "is_refund", "quantity", "revenue", "margin",
-            "order_cost")  # fmt: skip
-    lines = ibis.union(
+            "order_cost", "event_date", "known_date")  # fmt: skip
+    return ibis.union(
         sales.mutate(day=sales.order_date).select(kept), refunded.select(kept), distinct=False
     )
+
+
+def customer_days(orders: ir.Table) -> ir.Table:
+    """One row per customer and day: orders, units, revenue, margin, refunds and cost.
+
+    ``revenue`` and ``margin`` are net of refunds, which stand on the day of their sale;
+    ``refunds`` is positive; ``margin`` and ``cost`` cover the lines whose cost is known, and
+    ``margin_revenue`` is the revenue of those. ``order_cost`` is the part of cost that an order
+    causes whatever its value (shipping and payment fees).
+    """
+    lines, unknown = _counted_lines(orders), ibis.null("int64")
     lines = lines.mutate(
         cost=lines.revenue - lines.margin,
         order_cost=ibis.ifelse(lines.margin.notnull(), lines.order_cost.fill_null(0), unknown),
@@ -69,6 +77,38 @@ def customer_days(orders: ir.Table) -> ir.Table:
         cost=lines.cost.sum().fill_null(0),
         order_cost=lines.order_cost.sum().fill_null(0),
     )
+
+
+def known_months(orders: ir.Table) -> ir.Table:
+    """Months by the month in which their lines became known: orders, revenue, margin, refunds.
+
+    ``start`` is the month that lines count in (a refund: that of its sale), ``known`` the month
+    in which they happened or, if later, became known; sales and refunds apart. Summed over
+    ``known`` up to a month, this is what could be known of ``start`` by then. An order counts from
+    its first line on, once for each day as in `customer_days`.
+    """
+    lines = _counted_lines(orders)
+    seen = ibis.greatest(lines.event_date, lines.known_date.fill_null(lines.event_date))
+    lines = lines.mutate(
+        start=lines.day.truncate("M").cast("date"), known=seen.truncate("M").cast("date")
+    )
+    none, keys = ibis.literal(0, "int64"), ("start", "known", "is_refund")
+    money = lines.group_by(*keys).aggregate(
+        revenue=lines.revenue.sum(), margin=lines.margin.sum().fill_null(0),
+        refunds=-lines.revenue.sum(where=lines.is_refund).fill_null(0),
+    )  # fmt: skip
+    sales = lines.filter(~lines.is_refund)
+    each = sales.group_by("customer_id", "day", "order_id", "start", "is_refund").aggregate(
+        known=sales.known.min()
+    )
+    counted = each.group_by(*keys).aggregate(orders=each.count())
+    names = ("orders", *MONEY[:3])
+    parts = (
+        part.select(*keys, **{name: part[name] if name in part.columns else none for name in names})
+        for part in (money, counted)
+    )
+    both = ibis.union(*parts, distinct=False)
+    return both.group_by(*keys).aggregate(**{name: both[name].sum() for name in names})
 
 
 def purchase_days(days: ir.Table) -> ir.Table:
@@ -213,22 +253,25 @@ def _waits(days: ir.Table, as_of: str) -> ir.Table:
 
 
 def periods(days: ir.Table, facts: ir.Table) -> ir.Table:
-    """Days and months, in total and by channel: distinct customers, orders, money."""
+    """Days, months and quarters, in total and by channel: distinct customers, orders, money."""
     rows = days.join(facts.select("customer_id", "cohort_day", "channel"), "customer_id")
     parts = []
-    for grain, start in (("day", rows.day), ("month", rows.day.truncate("M"))):
+    for grain, letter in (("day", "D"), ("month", "M"), ("quarter", "Q")):
+        start, cohort = (rows[name].truncate(letter) for name in ("day", "cohort_day"))
         for dimension, value in (("all", ibis.literal("all")), ("channel", rows.channel)):
-            tagged = rows.mutate(start=start.cast("date"), value=value)
-            active = tagged.orders > 0
-            cohort = tagged.cohort_day.truncate("M").cast("date")
-            is_first = tagged.cohort_day == tagged.day if grain == "day" else cohort == tagged.start
+            tagged = rows.mutate(start=start.cast("date"), cohort=cohort.cast("date"), value=value)
+            active, is_first = tagged.orders > 0, tagged.cohort == tagged.start
             found = tagged.group_by("start", "value").aggregate(
                 customers=tagged.customer_id.nunique(where=active),
                 new_customers=tagged.customer_id.nunique(where=active & is_first),
                 orders=tagged.orders.sum(), units=tagged.units.sum(),
                 **{name: tagged[name].sum() for name in (*MONEY, "margin_revenue")},
             )  # fmt: skip
-            parts.append(found.mutate(grain=ibis.literal(grain), dimension=ibis.literal(dimension)))
+            # Each customer is new once, so this counts who had been won by the period's end.
+            so_far = ibis.cumulative_window(group_by=found.value, order_by=found.start)
+            known = found.new_customers.sum().over(so_far).cast("int64")
+            found = found.mutate(known_customers=known, grain=ibis.literal(grain))
+            parts.append(found.mutate(dimension=ibis.literal(dimension)))
     return ibis.union(*parts, distinct=False)
 
 
@@ -251,7 +294,7 @@ def cohort_ages(days: ir.Table, facts: ir.Table) -> ir.Table:
     for unit, age in ages.items():
         aged = rows.mutate(age=age.cast("int64"), cohort=rows.cohort_day.truncate("M").cast("date"))
         aged = aged.filter(aged.age.notnull() & (aged.age >= 0))
-        parts += [_cohort_part(aged, facts, unit, name) for name in ("all", "channel")]
+        parts += [cohort_part(aged, facts, unit, name) for name in ("all", "channel")]
     return ibis.union(*parts, distinct=False)
 
 
@@ -264,18 +307,24 @@ def outside_cohorts(days: ir.Table, facts: ir.Table) -> ir.Table:
     )
 
 
-def _cohort_part(aged: ir.Table, facts: ir.Table, unit: str, dimension: str) -> ir.Table:
-    value = ibis.literal("all") if dimension == "all" else aged.channel
+def cohort_part(
+    aged: ir.Table, facts: ir.Table, unit: str, dimension: str, money: tuple[str, ...] = MONEY
+) -> ir.Table:
+    """Cohorts by age for one dimension, a column of both tables or 'all' (see `cohort_ages`).
+
+    ``aged`` holds customer-days with their ``cohort`` and ``age``, ``facts`` one row a customer.
+    """
+    value = ibis.literal("all") if dimension == "all" else aged[dimension]
     tagged = aged.mutate(value=value)
     step = tagged.group_by("customer_id", "cohort", "value", "age").aggregate(
-        orders=tagged.orders.sum(), **{name: tagged[name].sum() for name in MONEY}
+        orders=tagged.orders.sum(), **{name: tagged[name].sum() for name in money}
     )
     before = ibis.window(group_by=step.customer_id, order_by=step.age, preceding=(None, 1))
     step = step.mutate(
-        **{f"{name}_before": step[name].sum().over(before).fill_null(0) for name in MONEY}
+        **{f"{name}_before": step[name].sum().over(before).fill_null(0) for name in money}
     )
     sums = {}
-    for name in MONEY:
+    for name in money:
         before, after = step[f"{name}_before"], step[f"{name}_before"] + step[name]
         sums[name] = step[name].sum()
         for power, what in ((2, "squares"), (3, "cubes")):
@@ -287,7 +336,7 @@ def _cohort_part(aged: ir.Table, facts: ir.Table, unit: str, dimension: str) -> 
     facts = facts.filter(facts.cohort_day.notnull())
     of = facts.mutate(
         cohort=facts.cohort_day.truncate("M").cast("date"),
-        value=ibis.literal("all") if dimension == "all" else facts.channel,
+        value=ibis.literal("all") if dimension == "all" else facts[dimension],
     )
     sizes = of.group_by("cohort", "value").aggregate(customers=of.count())
     return found.join(sizes, ["cohort", "value"]).mutate(

@@ -1,7 +1,8 @@
-"""Lists of customers who may be written to: the one place where the shop's own ids come out.
+"""Lists of customers: the one place where the shop's own ids come out.
 
-A list goes into the shop's folder, never under reports/, and holds only customers whose consent for
-the purpose is granted at the month's end.
+A list goes into the shop's folder, never under reports/. A list of those who may be written to
+holds only customers whose consent for the purpose is granted at the month's end; the list of what
+every customer has been worth is for the shop's own books, and says so.
 """
 
 import csv
@@ -17,11 +18,16 @@ from helpers.records import reports_folder
 
 _BATCH_ROWS = 100_000
 _HEADER = ("customer_id", "first_order", "last_order", "orders", "revenue")
+_VALUE = (*_HEADER, "margin", "known_revenue", "average_order_value")
+_MONEY = ("revenue", "margin", "known_revenue", "average_order_value")
 
 
 @dataclass(frozen=True)
 class CustomerList:
-    """A list that was written: where, for which purpose and month, and how many are on it."""
+    """A list that was written: where, for which purpose and month, and how many are on it.
+
+    The list of what customers have been worth has no purpose.
+    """
 
     path: Path
     purpose: str
@@ -30,7 +36,12 @@ class CustomerList:
     customers: int
 
     def sentence(self) -> str:
-        """Say how many customers may be written to; counts only."""
+        """Say how many customers may be written to, or how many have a value; counts only."""
+        if not self.purpose:
+            return (
+                f"{self.customers:,} customers with an order by the end of {self.month}, each with "
+                "a value; consent plays no part in this list, so do not write to it"
+            )
         return (
             f"{self.eligible:,} of {self.customers:,} customers with an order by the end of "
             f"{self.month} have consented to {self.purpose}"
@@ -54,6 +65,48 @@ def write_list(shop: str, *, purpose: str, month: str = "", out: str = "") -> Cu
         return _write_list(study, purpose, _target(study, purpose, out))
     finally:
         study.con.disconnect()
+
+
+def write_value_list(shop: str, *, month: str = "", out: str = "") -> CustomerList:
+    """Write what each customer has been worth by the end of a month: the whole customer book.
+
+    ``data/<shop>/lists/<month>/customer_value.csv``, or ``out``. A row is a customer with an order
+    by then: customer_id, first_order and last_order (days), orders, revenue (net of refunds),
+    margin (of the lines whose cost is known, empty without any), known_revenue (the revenue of
+    those lines), average_order_value (revenue / orders, to a whole minor unit). Highest margin
+    first, then highest revenue, then by id. It is no list of whom to write to: consent plays no
+    part in it. Raises UsageError for a place that cannot be.
+    """
+    from helpers.study import open_study
+
+    study = open_study(shop, month)
+    try:
+        return _write_value_list(study, _target(study, "customer_value", out))
+    finally:
+        study.con.disconnect()
+
+
+def _write_value_list(study, target: Path) -> CustomerList:
+    import ibis
+
+    from helpers import summaries
+
+    days = summaries.engine_table(study, "customer_days")
+    known = persons.known(study.con, study.shop)
+    rows = _bought(days).join(known.select(own="customer_id", pseudonym="pseudonym"),
+                              [("customer_id", "pseudonym")])  # fmt: skip
+    # No line with a cost, though there was revenue: the margin is not known, not nothing.
+    unknown = (rows.known_revenue == 0) & (rows.margin == 0) & (rows.revenue != 0)
+    rows = rows.select(
+        customer_id="own",
+        **{name: name for name in ("first_order", "last_order", "orders", "revenue")},
+        margin=unknown.ifelse(ibis.null("int64"), rows.margin),
+        known_revenue="known_revenue",
+        average_order_value=(rows.revenue / rows.orders).round().cast("int64"),
+    )
+    order = [rows.margin.desc(nulls_first=False), rows.revenue.desc(), rows.customer_id]
+    number = _write(study, rows.order_by(order), target, _VALUE)
+    return CustomerList(target, "", study.month, number, number)
 
 
 def _write_list(study, purpose: str, target: Path) -> CustomerList:
@@ -87,7 +140,8 @@ def _bought(days):
         first_order=days.day.min(where=ordered),
         last_order=days.day.max(where=ordered),
         orders=days.orders.sum(),
-        revenue=days.revenue.sum(),
+        **{name: days[name].sum() for name in ("revenue", "margin")},
+        known_revenue=days.margin_revenue.sum(),
     )
     return found.filter(found.first_order.notnull())
 
@@ -117,20 +171,29 @@ def _target(study, purpose: str, out: str) -> Path:
     return target
 
 
-def _write(study, rows, target: Path) -> int:
+def _write(study, rows, target: Path, header: tuple[str, ...] = _HEADER) -> int:
     """Write the list, readable by its owner alone, and give how many rows it has."""
     digits, number = minor_digits(study.currency), 0
     target.parent.mkdir(parents=True, exist_ok=True)
     with replaced(target, mode=0o600) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_HEADER)
+        writer.writerow(header)
         for batch in study.con.to_pyarrow_batches(rows, chunk_size=_BATCH_ROWS):
-            columns = [batch.column(name).to_pylist() for name in _HEADER]
-            for customer, first, last, orders, revenue in zip(*columns, strict=True):
-                amount = _amount(int(revenue), digits)
-                writer.writerow((_safe(customer), first, last, int(orders), amount))
+            columns = [batch.column(name).to_pylist() for name in header]
+            for cells in zip(*columns, strict=True):
+                pairs = zip(header, cells, strict=True)
+                writer.writerow([_cell(name, value, digits) for name, value in pairs])
             number += batch.num_rows
     return number
+
+
+def _cell(name: str, value, digits: int):
+    """Write one value of a list as its column wants it; an unknown amount is empty."""
+    if value is None:
+        return ""
+    if name in _MONEY:
+        return _amount(int(value), digits)
+    return _safe(value) if name == "customer_id" else int(value) if name == "orders" else value
 
 
 def _safe(text: str) -> str:

@@ -158,7 +158,10 @@ def priced(table: pd.DataFrame, min_cell: int, level: float) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class FormulaValue:
-    """A formula LTV per customer, the inputs it stands on, or the reason there is none."""
+    """A formula LTV per customer, the inputs it stands on, or the reason there is none.
+
+    ``note`` says what to know of a value that there is: that a cap was used, or churn is total.
+    """
 
     formula: str
     value: float
@@ -168,6 +171,7 @@ class FormulaValue:
     low: float = np.nan
     high: float = np.nan
     reason: str = ""
+    note: str = ""
 
 
 def _unusable(arpu: float, margin_rate: float) -> str:
@@ -187,32 +191,52 @@ def ltv_formula(
     *,
     churn_low: float = np.nan,
     churn_high: float = np.nan,
+    cap: float = np.nan,
 ) -> FormulaValue:
     """Give the value of a customer if revenue, margin and churn stayed as they are for ever.
 
     ARPU x margin rate / churn, where ARPU and churn are of the same cycle and the same active
     customers; 1 / churn is the lifetime in cycles. Discrete convention: the cycle of acquisition
-    counts in full (1 + (1 - c) + (1 - c)^2 + ... = 1 / c); no discount, no cap. One churn rate
+    counts in full (1 + (1 - c) + (1 - c)^2 + ... = 1 / c); no discount. ``cap`` is the longest
+    lifetime, in cycles, that is believed; without one, zero churn has no value. One churn rate
     for customers who differ misleads in both directions, so show it beside ``ltv_historical``.
     low and high carry the interval of churn only. Unusable inputs give a reason, no number.
+    Raises UsageError for a cap that is not above 0.
 
     >>> ltv_formula(25, 0.60, 0.05).value
     300.0
     """
-    reason = _unusable(arpu, margin_rate)
-    if not reason and not np.isfinite(churn):
-        reason = "Churn is not known."
-    elif not reason and churn == 0:
-        reason = "No customer was lost, so 1 / churn has no value."
-    elif not reason and not 0 < churn <= 1:
-        reason = "Churn must be above 0 and at most 1 per cycle."
+    if cap <= 0:
+        raise UsageError(f"cap == {cap}, must be above 0 cycles.")
+    reason = _unusable(arpu, margin_rate) or _unusable_churn(churn, capped=cap > 0)
     name = "ARPU x margin rate / churn"
     if reason:
         return FormulaValue(name, np.nan, arpu, margin_rate, np.nan, reason=reason)
-    earned = arpu * margin_rate
-    low = earned / churn_high if churn_high > 0 else np.nan
-    high = earned / churn_low if churn_low > 0 else np.nan
-    return FormulaValue(name, earned / churn, arpu, margin_rate, 1 / churn, low, high)
+
+    def cycles(rate: float) -> float:
+        free = 1 / rate if rate > 0 else np.inf if rate == 0 else np.nan
+        return min(free, cap) if cap > 0 and not np.isnan(free) else free
+
+    earned, lifetime = arpu * margin_rate, cycles(churn)
+    ends = [earned * cycles(rate) for rate in (churn_high, churn_low)]
+    ends = [end if np.isfinite(end) else np.nan for end in ends]
+    note = ""
+    if churn == 0:
+        note = f"No customer was lost, so the lifetime is the cap of {cap:g} cycles."
+    elif 1 / churn > cap:
+        note = f"1 / churn is {1 / churn:.1f} cycles, more than the cap of {cap:g}."
+    elif churn == 1:
+        note = "Every customer was lost within the cycle, so the value is that of one cycle."
+    value = earned * lifetime if churn == 0 or 1 / churn > cap else earned / churn
+    return FormulaValue(name, value, arpu, margin_rate, lifetime, *ends, note=note)
+
+
+def _unusable_churn(churn: float, *, capped: bool) -> str:
+    if not np.isfinite(churn):
+        return "Churn is not known."
+    if churn == 0:
+        return "" if capped else "No customer was lost, so 1 / churn has no value."
+    return "" if 0 < churn <= 1 else "Churn must be above 0 and at most 1 per cycle."
 
 
 def ltv_horizon(arpu: float, margin_rate: float, periods: float) -> FormulaValue:

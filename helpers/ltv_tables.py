@@ -78,13 +78,19 @@ def repeat_shares(gaps: pd.DataFrame, *, min_cell: int = 10) -> pd.DataFrame:
 
 
 def formula_table(
-    periods: pd.DataFrame, gaps: pd.DataFrame, observed: pd.Series, basis: str, money
+    periods: pd.DataFrame,
+    gaps: pd.DataFrame,
+    observed: pd.Series,
+    basis: str,
+    money,
+    *,
+    parts: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Set out the formula LTV with every input, and beside it what was observed."""
     window = repurchase.inactivity_window(gaps)
     if window.days is None:
         return pd.DataFrame([("Formula LTV", "no figure", window.reason)], columns=_FORMULA)
-    value, churn = ltv.ltv_formula_history(periods, gaps, window_days=window.days)
+    value, churn = ltv.ltv_formula_history(periods, gaps, window_days=window.days, parts=parts)
     lost = f"no purchase for {count(window.days)} days"
     rows = [
         ("A customer counts as lost after", lost,

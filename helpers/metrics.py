@@ -1,6 +1,7 @@
-"""The catalog of named measures, and the arithmetic on summaries that every notebook shares.
+"""The arithmetic on summaries that every notebook shares.
 
-A measure is a numerator over a denominator of ``periods``; ratios are sum over sum.
+A measure is a numerator over a denominator of ``periods``; ratios are sum over sum. What each
+measure means is said in `helpers.catalog`.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from helpers import catalog
+from helpers.catalog import Measure
 from helpers.errors import DataError, UsageError, nearest
 
 DAYS_PER_MONTH = 365.25 / 12
@@ -95,75 +98,37 @@ def _unskewed(skew: np.ndarray, n: np.ndarray, t: np.ndarray) -> tuple[np.ndarra
     return -reach(-t), reach(t)
 
 
-@dataclass(frozen=True)
-class Measure:
-    """One entry of the catalog; numerator and denominator are columns of ``periods``.
-
-    ``unit`` is money, percent, count or ratio; ``needs`` are canonical columns beyond the key.
-    """
-
-    name: str
-    label: str
-    sentence: str
-    formula: str
-    numerator: str
-    denominator: str
-    unit: str
-    needs: tuple[str, ...] = ()
-
-
-_REVENUE, _COST = ("orders.revenue",), ("orders.revenue", "orders.cogs or a margin rule")
-_CATALOG = (
-    Measure("revenue", "Revenue", "What customers paid, net of refunds.",
-            "sum of revenue, refunds booked on the sale's date", "revenue", "", "money", _REVENUE),
-    Measure("orders", "Orders", "How many orders came in.",
-            "number of distinct orders", "orders", "", "count"),
-    Measure("customers", "Active customers", "How many customers bought in the period.",
-            "number of distinct customers with an order", "customers", "", "count"),
-    Measure("new_customers", "New customers", "How many customers bought for the first time.",
-            "number of customers whose first order falls in the period",
-            "new_customers", "", "count"),
-    Measure("aov", "Average order value", "What an order brings.",
-            "revenue / orders", "revenue", "orders", "money", _REVENUE),
-    Measure("purchase_frequency", "Purchase frequency", "How often an active customer orders.",
-            "orders / active customers of the period", "orders", "customers", "ratio"),
-    Measure("arpu", "Revenue per active customer", "What an active customer brings in the period.",
-            "revenue / active customers of the period", "revenue", "customers", "money", _REVENUE),
-    Measure("margin", "Contribution margin", "What is left after the costs of the goods sold.",
-            "sum of contribution margin of lines whose cost is known",
-            "margin", "", "money", _COST),
-    Measure("margin_rate", "Margin rate", "What share of revenue is left as margin.",
-            "margin / revenue of the lines whose cost is known",
-            "margin", "margin_revenue", "percent", _COST),
-    Measure("margin_coverage", "Margin coverage", "For what share of revenue the cost is known.",
-            "revenue of lines whose cost is known / revenue",
-            "margin_revenue", "revenue", "percent", _COST),
-    Measure("refund_rate", "Refund rate", "What share of sales was given back.",
-            "refunds / (revenue + refunds)", "refunds", "gross_revenue", "percent",
-            ("orders.is_refund",)),
-    Measure("margin_per_day", "Contribution margin per day", "What the shop earns on a day.",
-            "margin / days of the period", "margin", "days", "money", _COST),
-    Measure("new_customer_share", "Share of new customers",
-            "What share of active customers bought for the first time.",
-            "new customers / active customers of the period",
-            "new_customers", "customers", "percent"),
+# The entries of the catalog that are computed from the summary ``periods``.
+MEASURES: dict[str, Measure] = {
+    name: each for name, each in catalog.CATALOG.items() if each.numerator_column
+}
+# The measures that are followed from month to month, in the order of a reader's questions.
+MONTHLY = (
+    "revenue", "orders", "customers", "new_customers", "aov", "purchase_frequency", "arpu",
+    "margin", "margin_rate", "margin_coverage", "refund_rate", "margin_per_day",
+    "new_customer_share",
 )  # fmt: skip
-MEASURES: dict[str, Measure] = {entry.name: entry for entry in _CATALOG}
+# Distinct customers of a row may be those of another row, so they do not add up.
+DISTINCT = ("customers", "known_customers")
+_LETTERS = {"day": "D", "month": "M", "quarter": "Q"}
 
 
 def _entry(name: str) -> Measure:
-    if name not in MEASURES:
-        raise UsageError(f"There is no measure '{name}'.{nearest(name, MEASURES)}")
-    return MEASURES[name]
+    found = catalog.entry(name)
+    if not found.numerator_column:
+        raise UsageError(
+            f"'{found.name}' is not computed from periods; notebook {found.notebook} holds it. "
+            f"Computed: {', '.join(MEASURES)}."
+        )
+    return found
 
 
 def _days(periods: pd.DataFrame) -> pd.Series:
     """Return the days of each period; a column ``days`` (a period partly observed) goes first."""
     if "days" in periods:
         return periods["days"].astype(float)
-    letters = {"day": "D", "month": "M", "quarter": "Q"}
     starts = zip(periods["start"], periods["grain"], strict=True)
-    spans = [pd.Period(pd.Timestamp(s), freq=letters[g]) for s, g in starts]
+    spans = [pd.Period(pd.Timestamp(s), freq=_LETTERS[g]) for s, g in starts]
     return pd.Series([(p.end_time - p.start_time).days + 1.0 for p in spans], index=periods.index)
 
 
@@ -187,14 +152,15 @@ def measure(periods: pd.DataFrame | pd.Series, name: str) -> pd.Series:
 
     numerator / denominator of that row. ``periods`` are rows of that summary (or one row);
     returns one float per row in the measure's unit; missing, never 0 or infinite, where the
-    denominator is unknown, 0 or (refunds above sales) negative. Raises UsageError for a name that
-    is not in the catalog.
+    denominator is unknown, 0 or (refunds above sales) negative. Other names of a measure (APV for
+    aov) are understood. Raises UsageError for a name that is not in the catalog, or not computed
+    from periods.
     """
     entry = _entry(name)
     frame = periods.to_frame().T if isinstance(periods, pd.Series) else periods
-    value = _column(frame, entry.numerator)
-    if entry.denominator:
-        below = _column(frame, entry.denominator)
+    value = _column(frame, entry.numerator_column)
+    if entry.denominator_column:
+        below = _column(frame, entry.denominator_column)
         value = value / below.where(below > 0)
     return value.rename(name)
 
@@ -207,19 +173,19 @@ def total(periods: pd.DataFrame, name: str) -> float:
     denominator is not positive; rows with an unknown margin are left out above and below.
     """
     entry = _entry(name)
-    if "customers" in (entry.numerator, entry.denominator):
+    if {entry.numerator_column, entry.denominator_column} & set(DISTINCT):
         raise UsageError(f"'{name}' counts distinct customers, which do not add up over rows.")
     if len(periods[["grain", "dimension"]].drop_duplicates()) > 1:
         raise UsageError("The rows mix grains or dimensions, so a sum would count orders twice.")
-    above = _column(periods, entry.numerator)
-    if not entry.denominator:
+    above = _column(periods, entry.numerator_column)
+    if not entry.denominator_column:
         return float(above.sum(min_count=1))
-    below = _column(periods, entry.denominator).where(above.notna())
+    below = _column(periods, entry.denominator_column).where(above.notna())
     return float(above.sum(min_count=1) / below.sum()) if below.sum() > 0 else np.nan
 
 
 def month_over_month(
-    periods: pd.DataFrame, month: str, *, names: Sequence[str] = tuple(MEASURES)
+    periods: pd.DataFrame, month: str, *, names: Sequence[str] = MONTHLY
 ) -> pd.DataFrame:
     """Compare each measure of a month with the month before.
 
@@ -232,7 +198,8 @@ def month_over_month(
     numbers = rows.select_dtypes("number")
     if len(rows):
         span = pd.date_range(rows.index.min(), rows.index.max(), freq="MS", name="start")
-        numbers = numbers.reindex(span, fill_value=0)
+        known = numbers.reindex(columns=["known_customers"]).reindex(span).ffill()
+        numbers = numbers.reindex(span, fill_value=0).assign(**known)
     now = pd.Timestamp(f"{month}-01")
     pair = numbers.reindex([now, now - pd.DateOffset(months=1)])
     pair = pair.rename_axis("start").reset_index().assign(grain="month")
@@ -244,6 +211,41 @@ def month_over_month(
         lines.append((name, entry.label, entry.unit, value, previous, change, relative))
     columns = ["name", "label", "unit", "value", "previous", "change", "relative"]
     return pd.DataFrame(lines, columns=columns).set_index("name")
+
+
+def by_grain(
+    periods: pd.DataFrame,
+    names: Sequence[str] = MONTHLY,
+    *,
+    grain: str = "month",
+    dimension: str = "all",
+    as_of: object = None,
+) -> pd.DataFrame:
+    """Look up measures for every day, month or quarter, of the whole shop or of its segments.
+
+    Customers are distinct within each row: a quarter is no sum of its months. One row per period
+    and segment in order: start, value (the segment), days (of the period; up to ``as_of``, the
+    last day seen, where given), complete (False for a period that is still going on then), and one
+    column per measure. These are facts: small segments have to be withheld before they are shown
+    (`helpers.withheld`). Raises UsageError for a grain or dimension that the summary lacks.
+    """
+    for column, wanted in (("grain", grain), ("dimension", dimension)):
+        known = list(dict.fromkeys(periods[column]))
+        if len(known) and wanted not in known:
+            raise UsageError(f"The summary has no {column} '{wanted}'.{nearest(wanted, known)}")
+    rows = periods[(periods["grain"] == grain) & (periods["dimension"] == dimension)]
+    rows = rows.sort_values(["start", "value"], ignore_index=True).drop(
+        columns="days", errors="ignore"
+    )
+    whole = _days(rows)
+    seen = whole
+    if as_of is not None:
+        lived = (pd.Timestamp(as_of) - pd.to_datetime(rows["start"])).dt.days + 1.0
+        rows, whole, seen = (each[lived > 0] for each in (rows, whole, lived.clip(upper=whole)))
+    rows = rows.assign(days=seen, complete=seen == whole)
+    found = {name: measure(rows, name) for name in names}
+    shown = rows[["start", "value", "days", "complete"]].assign(**found)
+    return shown.reset_index(drop=True)
 
 
 def months_of(periods: pd.DataFrame) -> pd.DataFrame:
@@ -266,8 +268,7 @@ def monthly(periods: pd.DataFrame, month: str, number: int, *, min_cell: int = 1
     rows = last_months(periods, month, number)
     few = rows["customers"] < min_cell
     found = {
-        name: measure(rows, name).mask(few & (entry.unit != "count"))
-        for name, entry in MEASURES.items()
+        name: measure(rows, name).mask(few & (MEASURES[name].unit != "count")) for name in MONTHLY
     }
     return rows[["start"]].assign(**found)
 

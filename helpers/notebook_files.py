@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.errors import DataError, UsageError
-from helpers.pages import render_home, render_month_index, render_page
+from helpers.pages import render_glossary, render_home, render_month_index, render_page
 from helpers.show import HEADLINE, RECORD, TABLE
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "heading_above",
     "normalize",
     "read_parameters",
+    "render_glossary",
     "render_home",
     "render_month_index",
     "render_page",

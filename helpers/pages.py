@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from helpers import catalog
 from helpers.show import HEADLINE, TABLE, by_unit, figure_texts, inline, is_missing, slug
 from helpers.written import month_name, step
 
@@ -21,6 +22,7 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 HIDDEN = {"parameters", "injected-parameters", "setup", "record"}
 LEFT_OUT = {"math", "exercise", "solution"}
 ABOUT = "About this report"
+GLOSSARY = "glossary.html"
 
 
 def render_page(
@@ -107,6 +109,32 @@ def render_month_index(
     alerts = [a if isinstance(a, Mapping) else {"text": str(a)} for a in alerts]
     alerts = [{"text": a["text"], "href": links.get(a.get("notebook"), "")} for a in alerts]
     return _render("month.html.j2", page=page, pages=shown, changes=rows, alerts=alerts)
+
+
+def render_glossary(
+    *,
+    shop_title: str,
+    month: str,
+    pages: Iterable[Mapping] = (),
+    about: Mapping[str, str] | None = None,
+    nav: Any = (),
+) -> str:
+    """Render the catalog as a page of a month: an anchor per measure and per other name.
+
+    A page is {href, title}; a measure links the first one whose file begins with its notebook.
+    """
+    themes = catalog.outline({page["href"][:2]: page for page in reversed(list(pages))})
+    title = f"Glossary · {inline(shop_title)}, {month_name(month)}"
+    contents = [*((theme["id"], theme["title"]) for theme in themes), ("rules", "Rules of thumb")]
+    page = {
+        "title": title,
+        "nav": _navigation(nav),
+        "about": _about(about),
+        "figures": [],
+        "contents": [*contents, *([("about", ABOUT)] if about else [])],
+    }
+    rules = list(catalog.THRESHOLDS.values())
+    return _render("glossary.html.j2", page=page, themes=themes, rules=rules)
 
 
 def render_home(entries: Iterable[Mapping]) -> str:
@@ -291,19 +319,22 @@ def _image_size(output: Mapping) -> str:
 
 
 def _navigation(nav: Any) -> dict[str, Any]:
-    """Bring links into one form: up (all months, this month), pages, previous, next."""
+    """Bring links into one form: up (all months, this month), pages, previous, next, glossary."""
     if isinstance(nav, Mapping):
         links = {k: dict(v) for k, v in nav.items() if k != "pages" and v}
         up = [links[k] for k in ("home", "month") if k in links]
         pages = [dict(p) for p in nav.get("pages", [])]
-        return {"up": up, "pages": pages, **{k: links.get(k) for k in ("previous", "next")}}
+        others = {k: links.get(k) for k in ("previous", "next", "glossary")}
+        return {"up": up, "pages": pages, **others}
     links = [dict(link) for link in nav]
+    glossary = next((link for link in links if link["href"] == GLOSSARY), None)
+    links = [link for link in links if link["href"] != GLOSSARY]
     pages = [link for link in links if not link["href"].endswith("index.html")]
     up = [link for link in links if link["href"].endswith("index.html")]
     here = next((i for i, link in enumerate(pages) if link.get("current")), None)
     before = pages[here - 1] if here else None
     after = pages[here + 1] if here is not None and here + 1 < len(pages) else None
-    return {"up": up, "pages": pages, "previous": before, "next": after}
+    return {"up": up, "pages": pages, "previous": before, "next": after, "glossary": glossary}
 
 
 def _about(about: Mapping[str, str] | None) -> list[tuple[str, str]]:

@@ -1,4 +1,6 @@
-"""Frames and sentences of the monthly scorecard: the core metric, and figures from the records."""
+"""Frames and sentences of the monthly scorecard: the core metric, twelve rows, months, quarters."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -6,7 +8,7 @@ import pandas as pd
 from helpers import metrics, records, summaries
 from helpers.show import Headline, by_unit, count, percent
 from helpers.study import Study
-from helpers.written import step
+from helpers.written import Formatter, step
 
 _COLUMN = {
     "margin_per_day": "margin",
@@ -25,6 +27,12 @@ CHAPTERS = {
     "04_predictive_clv": "Forecast",
     "05_campaign_uplift": "Campaigns",
 }
+# Measures of months and quarters, in the order of the tables.
+MEASURES = (
+    "revenue", "orders", "customers", "new_customers", "aov", "purchase_frequency", "arpu",
+    "margin", "margin_rate", "margin_coverage", "margin_per_day", "refund_rate",
+    "new_customer_share",
+)  # fmt: skip
 
 
 def core_name(study: Study, periods: pd.DataFrame) -> str:
@@ -34,25 +42,24 @@ def core_name(study: Study, periods: pd.DataFrame) -> str:
     return name if known or name != "margin_per_day" else "revenue_per_day"
 
 
+def core_column(name: str) -> str:
+    """Give the column of ``periods`` that the core metric adds up."""
+    return _COLUMN[name]
+
+
 def core_label(name: str) -> str:
     """Give the core metric's name in words."""
     return _LABEL[name]
 
 
+def core_format(study: Study, name: str) -> Formatter:
+    """Give the function that writes the core metric."""
+    return by_unit(core_unit(name), study.currency)
+
+
 def core_unit(name: str) -> str:
     """Give the core metric's unit: money or count."""
     return "count" if name == "orders_per_day" else "money"
-
-
-def core_days(study: Study, periods: pd.DataFrame, days: int = 30) -> pd.DataFrame:
-    """Give the core metric for each of the last days of the month; a day without orders is zero."""
-    column = _COLUMN[core_name(study, periods)]
-    rows = periods[(periods["grain"] == "day") & (periods["dimension"] == "all")]
-    end = pd.Timestamp(study.end)
-    first = max(end - pd.Timedelta(days=days - 1), pd.Timestamp(study.history_starts_at))
-    span = pd.date_range(first, end, name="start")
-    values = rows.set_index("start")[column].reindex(span, fill_value=0).astype(float)
-    return values.rename("value").reset_index()
 
 
 def target_of(study: Study, periods: pd.DataFrame) -> float:
@@ -62,75 +69,54 @@ def target_of(study: Study, periods: pd.DataFrame) -> float:
     return float(target) if target is not None and same else np.nan
 
 
-def by_weekday(days: pd.DataFrame) -> pd.DataFrame:
-    """Give the mean of the core metric by day of the week, over the days shown."""
-    names = days["start"].dt.day_name().str[:3]
-    order = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
-    means = days["value"].groupby(names).mean().reindex(order).dropna()
-    return means.rename_axis("weekday").reset_index()
+# -- figures of all notebooks ----------------------------------------------------------------
 
 
 def figures(study: Study) -> pd.DataFrame:
-    """Collect the headline figures of this month's notebooks and of the month before.
+    """Collect the headline figures of this month's notebooks, and what they were before.
 
-    One row per figure: chapter, name, label, unit, value, low, high, note, before (same figure of
-    the published month before; missing if not published), change, relative.
+    One row per figure: page, chapter, name, label, unit, value, low, high, note; before,
+    before_low, before_high of the month before and year_ago of the year before, each as published
+    then (missing if not published, or in another currency); change, relative.
     """
     now = _figures(records.load_records(study.shop.name, study.month))
-    previous = records.shift_month(study.month, -1)
-    earlier = _figures(records.published_records(study.shop.name, previous))
-    before = earlier.set_index(["chapter", "name"])["value"]
     keys = pd.MultiIndex.from_frame(now[["chapter", "name"]])
-    table = now.assign(before=before.reindex(keys).to_numpy(dtype=float))
+    table = now
+    for months, columns in (
+        (-1, {"value": "before", "low": "before_low", "high": "before_high"}),
+        (-12, {"value": "year_ago"}),
+    ):
+        month = records.shift_month(study.month, months)
+        earlier = _figures(records.published_records(study.shop.name, month), study.currency)
+        known = earlier.set_index(["chapter", "name"]).reindex(keys)
+        table = table.assign(
+            **{to: known[name].to_numpy(dtype=float) for name, to in columns.items()}
+        )
     change = table["value"] - table["before"]
     relative = change / table["before"].abs().where(table["before"] != 0)
     return table.assign(change=change, relative=relative)
 
 
-def _figures(found: dict[str, dict]) -> pd.DataFrame:
+def _figures(found: dict[str, dict], currency: str = "") -> pd.DataFrame:
     columns = ["page", "chapter", "name", "label", "unit", "value", "low", "high", "note"]
     rows = [
         {**figure, "chapter": CHAPTERS[notebook], "page": notebook[:2]}
         for notebook in CHAPTERS
         for figure in found.get(notebook, {}).get("figures", [])
+        # Amounts of another currency are not earlier values of this one.
+        if figure["unit"] != "money"
+        or not currency
+        or found[notebook].get("currency", currency) == currency
     ]
     table = pd.DataFrame(rows, columns=columns)
     numbers = {name: pd.to_numeric(table[name]) for name in ("value", "low", "high")}
     return table.assign(**numbers)
 
 
-# The rows that the scorecard shows; the others follow them in the table's file.
-_FIRST = (
-    "rows_set_aside", "aov", "repeat_90d", "margin_rate", "new_customers", "retention_m1",
-    "retention_m12", "clv_total", "expected_orders", "holdout_bias", "arms_shipped",
-)  # fmt: skip
-
-
-def written(table: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Write the figures out: page, figure, this month, interval, month before, change.
-
-    The twelve figures that say most come first, in the order of the notebooks.
-    """
-    first = table["name"].isin(_FIRST) | table["name"].str.startswith("ltv_")
-    rows = []
-    for row in pd.concat([table[first], table[~first]]).itertuples():
-        text = by_unit(row.unit, study.currency)
-        before = "" if pd.isna(row.before) else text(row.before)
-        change = step(row.value, row.before, row.unit)
-        interval = "" if pd.isna(row.low) else f"{text(row.low)} to {text(row.high)}"
-        rows.append((row.page, row.label, text(row.value), interval, before, change))
-    columns = ["page", "figure", "this month", "interval", "month before", "change"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def moved(table: pd.DataFrame) -> pd.DataFrame:
-    """Give the relative change of the figures that can be compared, largest first."""
-    known = table.dropna(subset="relative")
-    about_customers = known["chapter"].isin(["Value so far", "Cohorts", "Forecast"])
-    known = known[about_customers & (known["unit"] != "percent")]
-    known = known.assign(size=known["relative"].abs())
-    rows = known.sort_values(["size", "label"], ascending=[False, True])
-    return rows[["label", "relative"]].head(8).reset_index(drop=True)
+def figure(table: pd.DataFrame, chapter: str, name: str) -> pd.Series | None:
+    """Pick one figure of a chapter by its name, or by the start of it; None where it is not."""
+    rows = table[(table["chapter"] == chapter) & table["name"].str.startswith(name)]
+    return rows.iloc[0] if len(rows) else None
 
 
 def missing_sentence(study: Study, table: pd.DataFrame) -> str:
@@ -152,9 +138,12 @@ def missing_sentence(study: Study, table: pd.DataFrame) -> str:
     return " ".join(parts) or "Every chapter of this month and of the month before is there."
 
 
+# -- sentences about the core metric ---------------------------------------------------------
+
+
 def target_sentence(study: Study, days: pd.DataFrame, target: float, fmt) -> str:
-    """Say how the last days stand against the target."""
-    mean = days["value"].mean()
+    """Say how the last days stand against their targets."""
+    mean, aimed = days["value"].mean(), days["target"].mean()
     if pd.isna(target) and study.shop.core_metric.target is not None:
         return (
             f"On average {fmt(mean)} a day over {count(len(days))} days. The target in shop.toml "
@@ -165,21 +154,24 @@ def target_sentence(study: Study, days: pd.DataFrame, target: float, fmt) -> str
             f"On average {fmt(mean)} a day over {count(len(days))} days. No target is set; "
             "core_metric.target in shop.toml sets one."
         )
-    met = (days["value"] >= target).mean()
+    met = (days["value"] >= days["target"]).mean()
+    share = f", {percent(mean / aimed)} of" if aimed else " against"
     return (
-        f"On average {fmt(mean)} a day over {count(len(days))} days, {percent(mean / target)} of "
-        f"the target of {fmt(target)}; {percent(met)} of the days reached it."
+        f"On average {fmt(mean)} a day over {count(len(days))} days{share} the target of "
+        f"{fmt(aimed)}, which is {fmt(target)} a day spread over the weekdays; {percent(met)} of "
+        "the days reached theirs."
     )
 
 
-def aim(target: float, fmt) -> str:
-    """Name the target beside the core metric."""
-    return "no target set" if pd.isna(target) else f"target {fmt(target)}"
+def core_headline(name: str, days: pd.DataFrame, target: float, fmt) -> Headline:
+    """Make the core metric's headline: its mean over the days shown, with the target beside it."""
+    note = "no target set" if pd.isna(target) else f"target {fmt(target)}"
+    return Headline("core_metric", _LABEL[name], days["value"].mean(), core_unit(name), note=note)
 
 
-def month_headlines(change: pd.DataFrame, study: Study, names) -> list[Headline]:
+def month_headlines(study: Study, periods: pd.DataFrame, names: Sequence[str]) -> list[Headline]:
     """Make headline figures of the month, each with its value of the month before as a note."""
-    found = []
+    change, found = metrics.month_over_month(periods, study.month, names=names), []
     for name in names:
         row = change.loc[name]
         text = by_unit(row["unit"], study.currency)
@@ -188,63 +180,26 @@ def month_headlines(change: pd.DataFrame, study: Study, names) -> list[Headline]
     return found
 
 
-def month_table(change: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Write the measures of the month and the month before, each in its unit."""
-    rows = []
-    for row in change.drop(index="new_customer_share").itertuples():
-        text = by_unit(row.unit, study.currency)
-        before = "" if pd.isna(row.previous) else text(row.previous)
-        moved_by = step(row.value, row.previous, row.unit)
-        rows.append((row.label, text(row.value), before, moved_by))
-    return pd.DataFrame(rows, columns=["measure", "this month", "month before", "change"])
-
-
-def year_sentence(periods: pd.DataFrame, study: Study) -> str:
-    """Compare revenue and orders with the same month of the year before, where there is one."""
-    year_ago = records.shift_month(study.month, -12)
-    rows = metrics.months_of(periods).set_index("start")
-    now, before = pd.Timestamp(study.start), pd.Timestamp(f"{year_ago}-01")
-    if before not in rows.index or before < pd.Timestamp(study.history_starts_at):
-        return f"The history does not hold the whole of {year_ago}, so no year is compared."
-    change = {
-        name: rows.loc[now, name] / rows.loc[before, name] - 1 for name in ("revenue", "orders")
-    }
-    return (
-        f"Against {before:%B %Y}, revenue moved by {change['revenue']:+.1%} and orders by "
-        f"{change['orders']:+.1%}."
-    )
-
-
 def tie_out(study: Study, periods: pd.DataFrame) -> pd.DataFrame:
-    """Hold the days of the month against the month, in the core metric's sum."""
+    """Hold the days of the month and of its quarter so far against month and months."""
     column = _COLUMN[core_name(study, periods)]
     rows = periods[periods["dimension"] == "all"]
     start, end = pd.Timestamp(study.start), pd.Timestamp(study.end)
-    days = rows[(rows["grain"] == "day") & rows["start"].between(start, end)][column].sum()
-    month = rows[(rows["grain"] == "month") & (rows["start"] == start)][column].sum()
+    quarter = pd.Period(start, "Q").start_time
+
+    def total(grain: str, since: pd.Timestamp) -> float:
+        chosen = (rows["grain"] == grain) & rows["start"].between(since, end)
+        return rows.loc[chosen, column].sum()
+
+    found = [
+        ("Days of the month", total("day", start), total("month", start), "the month"),
+        ("Months of the quarter", total("month", quarter), total("quarter", quarter),
+         "the quarter so far"),
+    ]  # fmt: skip
     return pd.DataFrame(
-        [("Days of the month", days), ("The month", month), ("Difference", round(days - month, 2))],
-        columns=["counted by", "sum"],
+        [(name, part, whole, round(part - whole, 2) + 0.0) for name, part, whole, _ in found],
+        columns=["counted by", "sum", "counted whole", "difference"],
     )
-
-
-def alerts(study: Study, periods: pd.DataFrame, days: pd.DataFrame, target: float) -> list[str]:
-    """List what needs a look this month, each with the next step; empty if nothing does."""
-    found = []
-    mean = days["value"].mean()
-    text = by_unit(core_unit(core_name(study, periods)), study.currency)
-    if not pd.isna(target) and mean < target:
-        found.append(
-            f"{core_label(core_name(study, periods))} was {text(mean)}, below the target of "
-            f"{text(target)}: see which of orders, order value and margin fell in 02."
-        )
-    return found
-
-
-def core_headline(name: str, days: pd.DataFrame, target: float, fmt) -> Headline:
-    """Make the core metric's headline: its mean over the days shown, with the target beside it."""
-    mean = days["value"].mean()
-    return Headline("core_metric", _LABEL[name], mean, core_unit(name), note=aim(target, fmt))
 
 
 def late_refunds_sentence(study: Study) -> str:
@@ -262,5 +217,55 @@ def late_refunds_sentence(study: Study) -> str:
     return (
         f"Refunds of this month's sales are not all in: as refunds have come so far, about "
         f"{percent(sum(still) / len(still))} of them are still to come. Its revenue, margin and "
-        "refund rate will move, those of earlier months hardly."
+        "refund rate will move, those of earlier months less."
     )
+
+
+# -- months and quarters ---------------------------------------------------------------------
+
+
+def by_period(study: Study, periods: pd.DataFrame, grain: str, number: int) -> pd.DataFrame:
+    """Give the measures of the last so many months or quarters: start, complete, a column each.
+
+    A period that has begun before the history or ends after the study's month is not complete,
+    and per-day figures of it count the days that are there. A period inside the history without
+    orders has zeros. With fewer customers than may be shown only counts are given.
+    """
+    letter = {"month": "M", "quarter": "Q"}[grain]
+    first, last = pd.Timestamp(study.history_starts_at), pd.Timestamp(study.end)
+    spans = pd.period_range(first, last, freq=letter)[-number:]
+    rows = periods[(periods["grain"] == grain) & (periods["dimension"] == "all")]
+    numbers = rows.assign(start=pd.to_datetime(rows["start"])).set_index("start")
+    numbers = numbers.select_dtypes("number").reindex(spans.start_time, fill_value=0)
+    begun = np.maximum(spans.start_time, first)
+    ended = np.minimum(spans.end_time.normalize(), last)
+    whole = (begun == spans.start_time) & (ended == spans.end_time.normalize())
+    table = numbers.rename_axis("start").reset_index()
+    table = table.assign(grain=grain, dimension="all", days=(ended - begun).days + 1.0)
+    few = (table["customers"] < study.shop.privacy.min_cell) & (table["customers"] > 0)
+    found = {
+        name: metrics.measure(table, name).mask(few & (metrics.MEASURES[name].unit != "count"))
+        for name in MEASURES
+    }
+    return table[["start"]].assign(complete=whole, **found)
+
+
+def formats(study: Study) -> dict[str, object]:
+    """Say how each measure of months and quarters is written."""
+    return {name: by_unit(metrics.MEASURES[name].unit, study.currency) for name in MEASURES}
+
+
+def year_sentence(months: pd.DataFrame, study: Study) -> str:
+    """Compare revenue and orders with the same month of the year before, where there is one."""
+    year_ago = records.shift_month(study.month, -12)
+    rows = months.set_index("start")
+    before = pd.Timestamp(f"{year_ago}-01")
+    if before not in rows.index or not rows.loc[before, "complete"]:
+        return f"The history does not hold the whole of {year_ago}, so no year is compared."
+    now, then = rows.loc[pd.Timestamp(study.start)], rows.loc[before]
+    parts = []
+    for name in ("revenue", "orders"):
+        unit = metrics.MEASURES[name].unit
+        parts.append(f"{name} moved by {step(now[name], then[name], unit)}" if then[name] > 0
+                     else f"{name} cannot be compared with a month that had none")  # fmt: skip
+    return f"Against {before:%B %Y}, {' and '.join(parts)}."

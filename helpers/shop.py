@@ -13,6 +13,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from helpers.errors import DataError, UsageError, nearest
+from helpers.goals import RULES, TARGETS, Alerts, check_goals
 from helpers.settings import (
     DAY,
     NUMBER,
@@ -56,6 +57,8 @@ _SECTION_KEYS = {
     "quarantine": {"most_revenue": NUMBER},
     "reconciliation": {"tolerance": NUMBER},
     "statuses": dict.fromkeys(STATUS_KINDS, "text or list of text"),
+    "alerts": dict.fromkeys(RULES, NUMBER) | {"off": "text or list of text"},
+    "targets": dict.fromkeys(TARGETS, NUMBER),
 }
 
 
@@ -137,6 +140,8 @@ class Shop:
     quarantine: Quarantine = Quarantine()
     reconciliation: Reconciliation = Reconciliation()
     statuses: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    alerts: Alerts = field(default_factory=Alerts)
+    targets: dict[str, float] = field(default_factory=dict)
 
     def files(self, table: str) -> list[Path]:
         """List the files of a table, source by source, in a fixed order.
@@ -171,13 +176,12 @@ class Shop:
 
     def settings(self) -> dict:
         """Give the settings that decide numbers, as plain values (no paths of this machine)."""
-        skip = ("folder", "threads", "memory_limit")
+        skip = ("folder", "threads", "memory_limit", "alerts", "targets")
         return {key: value for key, value in asdict(self).items() if key not in skip}
 
-    def input_digest(self) -> str:
-        """Give the sha256 of the settings and of every input file's content."""
-        digest = hashlib.sha256(json.dumps(self.settings(), sort_keys=True, default=str).encode())
-        contents: dict[Path, str] = {}
+    def content_digest(self) -> str:
+        """Give the sha256 of every input file's content and name."""
+        digest, contents = hashlib.sha256(), {}
         for table in sorted(self.sources):
             for path in self.files(table):
                 if path not in contents:
@@ -185,6 +189,15 @@ class Shop:
                         contents[path] = hashlib.file_digest(file, "sha256").hexdigest()
                 digest.update(f"\n{table} {path.name} {contents[path]}".encode())
         return digest.hexdigest()
+
+    def input_digest(self) -> str:
+        """Give the sha256 of the settings and of every input file's content."""
+        return self.digest_with(self.content_digest())
+
+    def digest_with(self, contents: str) -> str:
+        """Give the sha256 of the settings and of contents that are known by their digest."""
+        settings = json.dumps(self.settings(), sort_keys=True, default=str)
+        return hashlib.sha256(f"{settings}\n{contents}".encode()).hexdigest()
 
 
 def load_shop(shop: str) -> Shop:
@@ -207,11 +220,13 @@ def load_shop(shop: str) -> Shop:
         if key not in plain:
             raise UsageError(f"{where}: '{key}' is missing, and it is never assumed. {_HINTS[key]}")
     _check_values(plain, where)
-    kinds = (Margin, Privacy, CoreMetric, NonProducts, Quarantine, Reconciliation, _words)
+    kinds = (Margin, Privacy, CoreMetric, NonProducts, Quarantine, Reconciliation, _words,
+             Alerts, dict)  # fmt: skip
     for (section, keys), kind in zip(_SECTION_KEYS.items(), kinds, strict=True):
         values = checked(sections.get(section, {}), keys, f"{where} [{section}]")
         plain[section] = kind(**values)
     _check_sections(plain, where)
+    check_goals(plain["alerts"], plain["targets"], where)
     plain.setdefault("title", folder.name)
     found = table_sources(given_tables, base_tables, where)
     return Shop(name=folder.name, folder=folder, sources=found, **plain)

@@ -15,7 +15,18 @@ import pandas as pd
 from filelock import FileLock
 from ibis.expr import types as ir
 
-from helpers import consent, expressions, freshness, moments, reconciliation
+from helpers import (
+    cleaning,
+    consent,
+    contracts,
+    expressions,
+    freshness,
+    moments,
+    reconciliation,
+    responses,
+    value_expressions,
+    winning,
+)
 from helpers.conversions import minor_digits
 from helpers.errors import UsageError, nearest
 from helpers.study import Study
@@ -70,17 +81,60 @@ SUMMARIES = {
     ),
     "table_gaps": Summary(freshness.DATED, freshness.table_gaps),
     "customer_moments": Summary(("customer_days",), moments.customer_moments),
+    "known_months": Summary(("orders",), expressions.known_months),
     "cash_months": Summary(("orders",), moments.cash_months),
     "utc_months": Summary(("orders",), moments.utc_months),
+    "spend_months": Summary(("marketing_spend",), winning.spend_months, ("as_of",)),
+    "planned_months": Summary(("budget",), winning.planned_months),
+    "experiment_costs": Summary(("experiments", "assignments"), winning.experiment_costs),
+    "lead_states": Summary(("leads", "customer_facts"), winning.lead_states, ("as_of",)),
+    "checkouts": Summary(("carts", "orders"), winning.checkouts, ("as_of",)),
+    "referrals": Summary(("customers", "customer_facts"), winning.referrals),
+    "mails": Summary(("touchpoints", "orders"), responses.mails, ("as_of",)),
+    "touch_months": Summary(("touchpoints",), responses.touch_months),
+    "fatigue": Summary(("touchpoints",), responses.fatigue),
+    "webinars": Summary(("touchpoints", "customer_days"), responses.webinars, ("as_of",)),
+    "engagement": Summary(
+        ("touchpoints", "customer_facts", "customer_days"), responses.engagement
+    ),
+    "survey_answers": Summary(("surveys", "customer_days"), responses.survey_answers),
+    "survey_requests": Summary(("surveys", "touchpoints"), responses.survey_requests, ("as_of",)),
+    "activation_waits": Summary(
+        ("activations", "customer_facts"), responses.activation_waits, ("as_of",)
+    ),
+    "contract_months": Summary(("subscriptions",), contracts.contract_months, ("as_of",)),
+    "contract_waits": Summary(("subscriptions",), contracts.contract_waits, ("as_of",)),
+    "customer_segments": Summary(
+        ("customer_facts", "orders", "customers"), value_expressions.customer_segments
+    ),
+    "segment_ages": Summary(
+        ("customer_days", "customer_segments"), value_expressions.segment_ages
+    ),
+    "served_ages": Summary(
+        ("customer_days", "service_costs", "customer_facts"), value_expressions.served_ages
+    ),
+    "service_drivers": Summary(
+        ("customer_days", "service_costs"), value_expressions.service_drivers
+    ),
+    "spans": Summary(("customer_days", "customer_facts"), value_expressions.spans, ("as_of",)),
+    "concentration": Summary(("customer_days", "customers"), value_expressions.concentration),
+    "paid_ages": Summary(("orders",), value_expressions.paid_ages),
+    "paid_moments": Summary(("orders",), value_expressions.paid_moments),
+    "active_stock": Summary(
+        ("customer_days", "customer_facts"), value_expressions.active_stock, ("window",)
+    ),
+    "promotion_spans": Summary(("promotions",), value_expressions.promotion_spans),
 }  # fmt: skip
 # One row per customer: they stay in the engine and are never given as a frame.
-PRIVATE = ("customer_days", "customer_facts")
+PRIVATE = ("customer_days", "customer_facts", "customer_segments")
 _AMOUNTS = (*expressions.MONEY, "margin_revenue", "total_spend", "amount", "pre_margin")
 _AMOUNTS += ("cost_per_customer", "fixed_cost", "order_cost")
 _AMOUNTS += ("order_money", "paid_money", "paid_for_day", "sales")
-_AMOUNTS += ("aov_total", "median_revenue", "moved_revenue")
+_AMOUNTS += ("aov_total", "median_revenue", "moved_revenue", "planned", "service", "net")
+_AMOUNTS += ("all_revenue", "gross_revenue", "gross_aov_total", "gross", "net_revenue")
 # What a change of code can change about summaries; it joins the digest of the clean tables.
 _CODE = ("consent.py", "expressions.py", "freshness.py", "moments.py", "reconciliation.py")
+_CODE += ("contracts.py", "responses.py", "value_expressions.py", "winning.py")
 _CODE += ("study.py", "summaries.py")
 
 
@@ -106,14 +160,14 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
             frame[column] = frame[column].astype("float64") / scale**2
         elif column.endswith("_cubes"):
             frame[column] = frame[column].astype("float64") / scale**3
-        elif column == "orders":
+        elif column in ("orders", "known_customers"):
             frame[column] = frame[column].astype("int64")
         elif kind.is_date():
             frame[column] = pd.to_datetime(frame[column])
     return frame
 
 
-TIERS = (("top 10%", 0.1), ("next 20%", 0.3), ("next 30%", 0.6), ("last 40%", 1.0))
+TIERS = responses.TIERS
 
 
 def valued_states(
@@ -181,6 +235,14 @@ def _clean_table(study: Study, source: str) -> ir.Table:
     if source.endswith("_set_aside"):
         return study.set_aside(source.removesuffix("_set_aside"))
     return study.table(source.removeprefix("later_"), later=source.startswith("later_"))
+
+
+def code_digest() -> str:
+    """Give the digest of the code that decides what clean tables and summaries hold."""
+    key = hashlib.sha256(cleaning.code_digest().encode())
+    for module in _CODE:
+        key.update((Path(__file__).parent / module).read_bytes())
+    return key.hexdigest()
 
 
 def _folder(study: Study) -> Path:

@@ -111,6 +111,19 @@ def effects(result: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
+def recorded(result: pd.DataFrame) -> list[dict]:
+    """Give what later pages need of each treated arm: its effect with interval, or the reason.
+
+    One row per arm: experiment_id, arm, effect, low, high (margin per customer over control) and
+    reason, empty where the effect may be read.
+    """
+    hidden = result["decision"].str.startswith("withheld")
+    reason = result["decision"].str.removeprefix("withheld: ").where(hidden, "")
+    keys = result[["experiment_id", "arm"]].assign(reason=reason)
+    values = effects(result)[["effect", "low", "high"]].set_index(keys.index[~hidden])
+    return keys.join(values).to_dict("records")
+
+
 def withheld(result: pd.DataFrame) -> pd.DataFrame:
     """List the experiments whose effect is not shown, with the reason."""
     rows = result[result["decision"].str.startswith("withheld")]

@@ -32,6 +32,10 @@ class Words:
     @cached_property
     def long(self) -> dict[str, frozenset[str]]:
         """Give the ways in which each id may be written in a file, with their words."""
+        # Late: pages are made of what is cleaned, not the other way around.
+        from helpers.notes import escaped
+        from helpers.show import label
+
         written = {
             form
             for word in self.every
@@ -39,6 +43,7 @@ class Words:
             for form in (
                 word, html.escape(word), html.escape(word, quote=False), quote(word, safe=""),
                 json.dumps(word)[1:-1], word.replace('"', '""'), word.replace("'", "&#x27;"),
+                escaped(word), label(word),
             )
         }  # fmt: skip
         return {form: words_of(form) for form in written}

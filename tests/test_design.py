@@ -18,16 +18,22 @@ FILES = {
 MODULES = sorted(FILES)
 # In the order data flows; a module imports only from modules above it.
 FLOW = [
-    "errors", "files", "written", "tables", "conversions", "settings", "shop", "headers", "readers", "workbooks", "sources",
+    "errors", "files", "written", "tables", "conversions", "settings", "goals", "shop", "headers", "readers", "workbooks", "sources",
     "rules", "marks", "refunds", "facts", "tally", "loading", "persons", "words", "scrub",
     "quarantine", "clean_tables",
-    "cleaning", "records",
-    "figures.style", "figures.axes", "figures.waterfall", "figures", "show", "study", "metrics", "withheld",
-    "expressions", "consent", "reconciliation", "freshness", "moments", "summaries",
-    "repurchase", "ltv", "economics", "cohorts",
+    "cleaning", "records", "notes",
+    "figures.style", "figures.axes", "figures.waterfall", "figures.run_chart", "figures.panels", "figures", "show", "study",
+    "catalog.entry", "catalog.sales", "catalog.customers", "catalog.value", "catalog.acquisition", "catalog.campaigns",
+    "catalog.contact", "catalog.month", "catalog.thresholds", "catalog", "metrics", "withheld",
+    "expressions", "consent", "reconciliation", "freshness", "moments",
+    "winning", "responses", "contracts", "value_expressions", "summaries",
+    "repurchase", "ltv", "economics", "cohorts", "cac", "surveys",
+    "activation", "funnels", "lifetimes", "decomposition",
     "likelihood", "btyd", "gamma_gamma", "terms", "forecast", "holdout", "uplift",
-    "reconciliation_tables", "ltv_tables", "cohort_tables", "naive", "intake", "forecast_tables",
-    "uplift_tables", "scorecard", "findings", "intake_findings",
+    "reconciliation_tables", "ltv_tables", "value_tables", "change_tables", "cohort_tables", "naive", "intake", "forecast_tables",
+    "uplift_tables", "scorecard", "run_chart", "twelve", "restated", "alerts", "spending", "beliefs",
+    "cautions", "findings", "value_findings", "intake_findings",
+    "findings_winning", "findings_responses",
 ]  # fmt: skip
 # What reads order rows: files to clean tables.
 READING = ("clean_tables", "loading", "quarantine", "readers", "sources")

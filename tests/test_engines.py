@@ -13,7 +13,7 @@ from helpers.study import SET_ASIDE
 from helpers.tables import TABLES
 
 ENGINES = ("duckdb", "pyspark", "postgres")
-OPTIONS = {"split": "2025-06-30", "as_of": "2026-06-30", "tolerance": 0.005}
+OPTIONS = {"split": "2025-06-30", "as_of": "2026-06-30", "tolerance": 0.005, "window": 90}
 
 
 class SparkOptions(Config):

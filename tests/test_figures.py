@@ -251,3 +251,17 @@ def test_palette_tells_segments_apart_for_color_blind_readers(kind):
 def test_sequential_palette_darkens_steadily():
     shades = style.SEQUENTIAL(np.linspace(0, 1, 20))[:, :3] @ [0.299, 0.587, 0.114]
     assert (np.diff(shades) < 0).all()
+
+
+def test_panels_share_one_scale_and_stress_the_point_between():
+    rows = pd.DataFrame({
+        "input": ["a"] * 3 + ["b"] * 3, "change": [-0.5, 0.0, 0.5] * 2,
+        "value": [4.0, 2.0, 1.0, 1.0, 2.0, np.nan],
+    })  # fmt: skip
+    fig = figures.panels(rows, x="change", y="value", panel="input", fmt=money, x_fmt=percent)
+    left, right = fig.axes
+    assert [left.get_title("left"), right.get_title("left")] == ["a", "b"]
+    assert left.get_ylim() == right.get_ylim() and left.get_ylim()[0] <= 0
+    assert left.lines[1].get_ydata().tolist() == [2.0]
+    assert figures.panels(rows.head(0), x="change", y="value", panel="input", fmt=money,
+                          x_fmt=percent) is None  # fmt: skip

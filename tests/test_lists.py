@@ -103,3 +103,12 @@ def test_who_is_forgotten_is_on_no_list(make_shop, tmp_path, monkeypatch):
     done = lists.write_list(str(folder), month="2026-02", purpose="email_marketing")
     assert [row[0] for row in rows_of(done.path)] == ["customer_id", "anna"]
     assert (done.eligible, done.customers) == (1, 2)
+
+
+def test_a_list_is_of_one_kind(make_shop):
+    folder = str(make_shop(ORDERS, consents=CONSENTS))
+    for options in ([], ["--value", "--purpose", "phone"]):
+        ran = CliRunner().invoke(main, ["list", "--shop", folder, *options])
+        assert ran.exit_code != 0 and "either --purpose" in ran.output
+    ran = CliRunner().invoke(main, ["list", "--shop", folder, "--month", "2026-02", "--value"])
+    assert ran.exit_code == 0 and "4 customers" in ran.output and "customer_value.csv" in ran.output

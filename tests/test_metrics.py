@@ -21,6 +21,7 @@ def periods_frame(**changes):
             "value": "all",
             "customers": [40, 50, 20],
             "new_customers": [40, 20, 5],
+            "known_customers": [40, 60, 65],
             "orders": [60, 80, 25],
             "units": [90, 120, 30],
             "revenue": [3000.0, 4000.0, 1000.0],
@@ -47,6 +48,9 @@ FEBRUARY = {
     "refund_rate": 0.2,
     "margin_per_day": 1000 / 28,
     "new_customer_share": 0.4,
+    "units": 120,
+    "units_per_order": 1.5,
+    "revenue_per_known_customer": 4000 / 60,
 }
 
 
@@ -61,11 +65,41 @@ def test_measure(name, expected):
     assert metrics.measure(rows.loc[1], name).item() == pytest.approx(expected, rel=1e-12)
 
 
-def test_catalog_entries_say_what_they_are():
-    for name, entry in metrics.MEASURES.items():
-        assert entry.name == name
-        assert all([entry.label, entry.sentence, entry.formula])
-        assert entry.unit in {"money", "percent", "count", "ratio"}
+def test_other_names_of_a_measure_are_understood():
+    rows = periods_frame()
+    assert metrics.measure(rows, "APV").tolist() == metrics.measure(rows, "aov").tolist()
+    with pytest.raises(UsageError, match="notebook 02 holds it"):
+        metrics.measure(rows, "ltv_formula")
+
+
+def test_by_grain_gives_each_period_and_segment_in_order():
+    rows = pd.concat(
+        [
+            periods_frame().assign(dimension="channel", value="b"),
+            periods_frame(revenue=1.0).assign(dimension="channel", value="a"),
+            periods_frame(),
+        ]
+    )
+    found = metrics.by_grain(rows, ["aov", "customers"], dimension="channel")
+    assert list(found.columns) == ["start", "value", "days", "complete", "aov", "customers"]
+    assert found["value"].tolist() == ["a", "b"] * 3
+    assert found["aov"].tolist()[1::2] == [50, 50, 40]
+    assert found["days"].tolist() == [31, 31, 28, 28, 30, 30]
+    assert found["complete"].all()
+    with pytest.raises(UsageError, match="no grain 'quarter'"):
+        metrics.by_grain(rows, ["aov"], grain="quarter")
+    with pytest.raises(UsageError, match="Did you mean 'channel'"):
+        metrics.by_grain(rows, ["aov"], dimension="chanel")
+
+
+def test_by_grain_counts_the_days_that_were_seen():
+    rows = periods_frame(grain="quarter").iloc[[0, 2]]
+    found = metrics.by_grain(rows, ["margin_per_day"], grain="quarter", as_of="2026-05-31")
+    assert found["days"].tolist() == [90, 61]
+    assert found["complete"].tolist() == [True, False]
+    assert found["margin_per_day"].tolist() == [900 / 90, 300 / 61]
+    early = metrics.by_grain(rows, ["margin"], grain="quarter", as_of="2026-03-31")
+    assert early["margin"].tolist() == [900]
 
 
 @given(
@@ -119,7 +153,10 @@ def test_total_leaves_months_of_unknown_margin_out_above_and_below():
     assert metrics.total(rows, "margin_rate") == pytest.approx(1200 / 2500)
 
 
-@pytest.mark.parametrize("name", ["customers", "arpu", "purchase_frequency", "new_customer_share"])
+@pytest.mark.parametrize(
+    "name",
+    ["customers", "arpu", "purchase_frequency", "new_customer_share", "revenue_per_known_customer"],
+)
 def test_distinct_customers_do_not_add_up(name):
     with pytest.raises(UsageError, match="distinct customers"):
         metrics.total(periods_frame(), name)
@@ -142,7 +179,7 @@ def test_month_over_month():
     table = metrics.month_over_month(periods_frame(), "2026-02")
     assert table.loc["aov", ["value", "previous", "change", "relative"]].tolist() == [50, 50, 0, 0]
     assert table.loc["revenue", "relative"] == pytest.approx(1 / 3)
-    assert list(table.index) == list(metrics.MEASURES)
+    assert list(table.index) == list(metrics.MONTHLY)
 
 
 def test_month_before_the_history_is_missing():
@@ -157,6 +194,10 @@ def test_month_without_orders_inside_the_history_is_zero():
     assert table.loc["orders", "change"] == 25
     assert np.isnan(table.loc["orders", "relative"])
     assert np.isnan(table.loc["aov", "previous"])
+    known = metrics.month_over_month(
+        periods_frame(), "2026-04", names=["revenue_per_known_customer"]
+    )
+    assert known["previous"].tolist() == [0]
 
 
 def test_month_over_month_ignores_days_and_segments():

@@ -12,7 +12,13 @@ import pytest
 from nbformat import v4
 
 from helpers import figures, pages, show
-from helpers.notebook_files import normalize, render_home, render_month_index, render_page
+from helpers.notebook_files import (
+    normalize,
+    render_glossary,
+    render_home,
+    render_month_index,
+    render_page,
+)
 
 EVIL = (
     "<script>alert(1)</script> {{ 7*7 }} [x](javascript:alert(1)) ![p](http://e.vil/p.png) | =cmd()"
@@ -24,6 +30,7 @@ NAV = [
     {"href": "01_a.html", "title": "What came in?", "current": False},
     {"href": "02_b.html", "title": "What is it worth?", "current": True},
     {"href": "03_c.html", "title": "Who comes back?", "current": False},
+    {"href": "glossary.html", "title": "Glossary", "current": False},
 ]
 
 
@@ -112,7 +119,7 @@ def month():
     return render_month_index(
         shop_title="Sample <b>",
         month="2026-06",
-        pages=[{"href": link["href"], "title": link["title"]} for link in NAV[2:]],
+        pages=[{"href": link["href"], "title": link["title"]} for link in NAV[2:5]],
         changes=changes,
         alerts=["Margin <u> is unknown", {"text": "Under target", "notebook": "02_b"}],
         about=ABOUT,
@@ -140,7 +147,15 @@ def home():
     return render_home(HOME)
 
 
-@pytest.fixture(params=["page", "month", "home"])
+@pytest.fixture(scope="module")
+def glossary():
+    listed = [link | {"current": link["href"] == "glossary.html"} for link in NAV]
+    return render_glossary(
+        shop_title="Sample <b>", month="2026-06", pages=NAV[2:5], about=ABOUT, nav=listed
+    )
+
+
+@pytest.fixture(params=["page", "month", "home", "glossary"])
 def any_page(request):
     return request.getfixturevalue(request.param)
 
@@ -276,6 +291,16 @@ def test_about_and_navigation(page):
     assert links["prev"] == "01_a.html"
     assert links["next"] == "03_c.html"
     assert {"../../index.html", "index.html"} <= {a["href"] for _, a in Elements(page).of("a")}
+
+
+def test_every_page_of_a_month_links_the_glossary_once_in_its_header(page, month, glossary):
+    for text in (page, month, glossary):
+        header = text[text.index("<header>") : text.index("</header>")]
+        assert header.count('href="glossary.html"') == 1
+        assert 'href="glossary.html"' not in text[text.index("<footer>") :]
+    assert 'aria-current="page"' in glossary[: glossary.index("</header>")]
+    links = [a.get("rel") for _, a in Elements(glossary).of("a")]
+    assert "prev" not in links and "next" not in links
 
 
 def test_navigation_as_a_dict(notebook):

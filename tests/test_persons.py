@@ -18,7 +18,7 @@ from helpers.shop import ROOT, load_shop
 from helpers.study import open_study
 from tests.conftest import ORDERS
 
-SPLIT = {"holdout_states": {"split": "2026-02-20"}}
+SPLIT = {"holdout_states": {"split": "2026-02-20"}, "active_stock": {"window": 90}}
 
 
 def opened(make_shop, **files):

@@ -14,6 +14,41 @@ ROWS = [
 ]
 # The requirements that notebook 01 answers; later notebooks add theirs.
 CLEAN = {"3", "4", "17", "24", "30", "41", "47", "73"}
+LTV = {
+    "9",
+    "10",
+    "11",
+    "12",
+    "16",
+    "19",
+    "22",
+    "26",
+    "28",
+    "31",
+    "32",
+    "33",
+    "34",
+    "53",
+    "54",
+    "63",
+    "65",
+    "66",
+    "67",
+    "71",
+    "74",
+    "75",
+    "78",
+    "79",
+    "80",
+    "81",
+    "82",
+    "90",
+    "91",
+}
+
+
+# And those that notebook 06 answers; 89 (surveys) comes with the tables of contacts.
+REPORT = {"1", "5", "20", "27", "28", "40", "64", "69", "99"}
 
 
 def headings(notebook: str) -> set[str]:
@@ -34,3 +69,11 @@ def test_section_is_in_the_notebook_and_on_the_page(number, asked, notebook, sec
 
 def test_every_requirement_on_data_is_answered():
     assert {row[0] for row in ROWS} >= CLEAN
+
+
+def test_every_requirement_on_the_monthly_report_is_answered():
+    assert {row[0] for row in ROWS if row[2] == "06"} >= REPORT
+
+
+def test_every_requirement_on_value_is_answered():
+    assert {row[0] for row in ROWS if row[2] == "02"} >= LTV

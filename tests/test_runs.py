@@ -77,7 +77,8 @@ def figure_of(house, name: str, month: str = "2026-06") -> dict:
 def test_a_run_publishes_every_part_of_a_month(house):
     outcome = run()
     files = published(house)
-    pages = {f"{name}.html" for name in NAMES} | {"index.html"}
+    pages = {f"{name}.html" for name in NAMES} | {"index.html", "glossary.html"}
+    assert all(b'href="glossary.html"' in files[name] for name in pages)
     notebooks = {f"notebooks/{name}.ipynb" for name in NAMES}
     assert pages | notebooks | {"summary.json", "manifest.json"} <= set(files)
     tables = [name for name in files if name.startswith("tables/")]

@@ -226,6 +226,16 @@ def test_periods_add_up(shop):
     assert {r.start.date(): r.customers for r in months.itertuples() if r.customers} == {
         month: len(who) for month, who in expected.items()
     }
+    quarterly = table[(table.grain == "quarter") & (table.dimension == "all")]
+    in_quarter = defaultdict(set)
+    for month, who in expected.items():
+        in_quarter[pd.Timestamp(month).to_period("Q").start_time] |= who
+    assert {r.start: r.customers for r in quarterly.itertuples() if r.customers} == {
+        quarter: len(who) for quarter, who in in_quarter.items()
+    }
+    won = quarterly.sort_values("start")
+    assert won.known_customers.tolist() == won.new_customers.cumsum().tolist()
+    assert won.known_customers.iloc[-1] == len(set().union(*expected.values()))
     assert months.new_customers.sum() == len(cohort_of(days))
 
 

@@ -44,6 +44,8 @@ from helpers.figures.axes import (
     value_axis,
     whiskers,
 )
+from helpers.figures.panels import panels
+from helpers.figures.run_chart import run_chart
 from helpers.figures.style import (
     ACCENT,
     BASE,
@@ -68,6 +70,8 @@ __all__ = [
     "grouped_bars",
     "intervals",
     "lines",
+    "panels",
+    "run_chart",
     "triangle",
     "waterfall",
 ]

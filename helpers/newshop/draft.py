@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from helpers.goals import RULES, Alerts
 from helpers.newshop.proposal import Proposal
 from helpers.newshop.written_toml import comment, quoted, settings, value
 from helpers.tables import TABLES
@@ -69,7 +70,7 @@ def text(draft: Draft, *, folder: Path | None = None, last_day: date | None = No
     for source in draft.sources:
         many = several.count(source.table) > 1
         lines += ["", *_source(source, folder, many=many, known=draft.preset)]
-    lines += _margin(draft)
+    lines += [*_margin(draft), *_goals()]
     return "\n".join(lines) + "\n"
 
 
@@ -134,6 +135,20 @@ def _margin(draft: Draft) -> list[str]:
         "# [margin]",
         '# rule = "rate"',
         "# rate = 0.35",
+    ]
+
+
+def _goals() -> list[str]:
+    return [
+        "",
+        "# What the shop aims at, and what it wants to be told (shares; these are the defaults):",
+        "# [core_metric]",
+        '# name = "margin_per_day"',
+        "# target = 480.0   # a day",
+        "# [targets]   # of the month",
+        "# new_customers = 200",
+        "# [alerts]",
+        *(f"# {rule} = {getattr(Alerts, rule)}" for rule in RULES),
     ]
 
 

@@ -44,12 +44,17 @@ _SET = re.compile(r"(?:(?P<notebook>[^=.\s]+)\.)?(?P<name>[^=.\s]+)=(?P<value>.*
 
 @dataclass(frozen=True)
 class Step:
-    """One notebook of a run: its page's name, what it waits for, and whose records it reads."""
+    """One notebook of a run: its page's name, what it waits for, and what it reads.
+
+    ``reads`` names the notebooks whose records it reads; ``reads_notes`` says that it shows the
+    shop's notes, and its targets and alerts.
+    """
 
     name: str
     after: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     reads_earlier: bool = False
+    reads_notes: bool = False
     values: Mapping[str, object] = field(default_factory=dict)
 
     @property
@@ -64,8 +69,9 @@ PLAN = (
     Step("01_data_cleaning", reads_earlier=True),
     *(Step(name, after=("01_data_cleaning",)) for name in _BASICS),
     Step("05_campaign_uplift", after=_BASICS, reads=("04_predictive_clv",)),
-    Step("06_monthly_scorecard", after=_FIRST_FIVE, reads=_FIRST_FIVE, reads_earlier=True),
-)
+    Step("06_monthly_scorecard", after=_FIRST_FIVE, reads=_FIRST_FIVE, reads_earlier=True,
+         reads_notes=True),
+)  # fmt: skip
 
 
 def variant(step: Step, values: Mapping[str, object]) -> Step:
@@ -130,12 +136,14 @@ def notebook_key(
     inputs: str,
     upstream: Mapping[str, str],
     earlier: Mapping[str, str],
+    notes: str = "",
 ) -> str:
     """Give the digest of all that a notebook's result depends on.
 
     ``cells`` is the digest of its source, ``inputs`` that of the shop's settings and files,
     ``upstream`` the digests of the records it reads in this run with the keys of the notebooks
-    they come from, ``earlier`` those of earlier months. The helpers, presets, package versions
+    they come from, ``earlier`` those of earlier months, ``notes`` that of what the scorecard alone
+    reads of the shop's folder. The helpers, presets, package versions
     and the Python version are added here; the runner's own modules, which cannot change a
     result, are left out, and so are the page templates, which belong to the page's key.
     """
@@ -145,6 +153,7 @@ def notebook_key(
         "inputs": inputs,
         "upstream": dict(upstream),
         "earlier": dict(earlier),
+        "notes": notes,
         "helpers": result_code_digest(),
         "versions": versions(),
     }

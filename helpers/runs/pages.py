@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helpers.errors import WorkbookError
+from helpers.pages import GLOSSARY
 from helpers.records import VARIANT, shift_month
 from helpers.shop import ROOT
 
@@ -61,7 +62,12 @@ def build_month(
     ``before`` is the published folder of the month before, which may not exist. Raises
     WorkbookError if a file would name a folder of this machine.
     """
-    from helpers.notebook_files import render_month_index, render_page, write_notebook
+    from helpers.notebook_files import (
+        render_glossary,
+        render_month_index,
+        render_page,
+        write_notebook,
+    )
 
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "notebooks").mkdir(parents=True)
@@ -77,13 +83,12 @@ def build_month(
             tables=f"tables/{page.number}_",
         )
         (folder / f"{page.name}.html").write_text(text, encoding="utf-8", newline="\n")
+    listed = [{"href": f"{page.name}.html", "title": page.title} for page in pages]
     index = render_month_index(
         shop_title=shop.title,
         month=month,
         # The last notebook sums up the others, so it opens the month.
-        pages=[
-            {"href": f"{page.name}.html", "title": page.title} for page in [pages[-1], *pages[:-1]]
-        ],
+        pages=[listed[-1], *listed[:-1]],
         changes=summary["figures"],
         alerts=summary["alerts"],
         about=about,
@@ -91,6 +96,14 @@ def build_month(
         currency=summary["currency"],
     )
     (folder / "index.html").write_text(index, encoding="utf-8", newline="\n")
+    words = render_glossary(
+        shop_title=shop.title,
+        month=month,
+        pages=listed,
+        about=about,
+        nav=navigation(pages, "glossary"),
+    )
+    (folder / GLOSSARY).write_text(words, encoding="utf-8", newline="\n")
     text = json.dumps(summary, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     (folder / "summary.json").write_text(text, encoding="utf-8", newline="\n")
     refuse_private(folder, shop.folder, before.parent)
@@ -98,13 +111,14 @@ def build_month(
 
 
 def navigation(pages: Sequence[Page], current: str) -> list[dict]:
-    """List the links of a page: all shops, the month, and each notebook's page."""
+    """List the links of a page: all shops, the month, each notebook's page, the glossary."""
     links = [{"href": "../../index.html", "title": "All months", "current": False}]
     links.append({"href": "index.html", "title": "This month", "current": not current})
-    return links + [
+    links += [
         {"href": f"{page.name}.html", "title": page.title, "current": page.name == current}
         for page in pages
     ]
+    return [*links, {"href": GLOSSARY, "title": "Glossary", "current": current == "glossary"}]
 
 
 def summarize(shop: object, month: str, pages: Sequence[Page], before: Path) -> dict:

@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from helpers import publish
+from helpers import notes, publish
 from helpers.errors import WorkbookError
 from helpers.records import (
     digest,
@@ -129,7 +129,13 @@ def _key(job: Job, step: Step, done: Mapping[str, Done]) -> str:
         inputs=job.info.digest,
         upstream={name: f"{done[name].key} {done[name].record}" for name in step.reads},
         earlier=job.earlier if step.reads_earlier else {},
+        notes=_notes(job, step),
     )
+
+
+def _notes(job: Job, step: Step) -> str:
+    """Give the digest of what a step reads of the shop's notes and bounds; most read none."""
+    return notes.inputs_digest(job.shop, job.month) if step.reads_notes else ""
 
 
 def _kept(job: Job, step: Step, key: str, published: dict | None) -> Done | None:
@@ -208,6 +214,7 @@ def _run(job: Job, step: Step, key: str, records: Path, progress: Progress) -> D
                 "LTV_REPORTS": str(job.reports),
                 "LTV_WORK": str(job.work),
                 "LTV_INPUTS": job.info.digest,
+                "LTV_NOTES": _notes(job, step),
             },
         )
     except kernels.NotebookError:

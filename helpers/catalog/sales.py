@@ -1,0 +1,200 @@
+"""Sales and margin of a period: money, orders, buyers, and ratios of them."""
+
+from helpers.catalog.entry import MARGIN, ORDERS, REVENUE, Measure
+
+THEME = "Sales and margin"
+_PERIOD = "a day, month or quarter, by the order's local date"
+_BUYERS = "distinct customers with an order in the period"
+
+ENTRIES = (
+    Measure(
+        "revenue", "Revenue",
+        "What customers paid for goods, net of what they got back.",
+        "sum of line totals after discount, less refunds, without tax and shipping",
+        numerator="line totals of sales, less refunds", window=_PERIOD, unit="money", needs=REVENUE,
+        pitfalls=("Tools differ on tax, shipping, discounts and canceled orders; compare "
+                  "definitions first.",
+                  "A refund is booked on the day of the sale it refunds, so recent periods still "
+                  "fall.",
+                  "A gift card counts once: when it is redeemed, not when it is sold."),
+        requirements=(16, 38), notebook="02", aliases=("net revenue",), numerator_column="revenue",
+    ),
+    Measure(
+        "orders", "Orders",
+        "How many orders came in.", "number of distinct orders",
+        numerator="distinct orders", window=_PERIOD, unit="count", needs=ORDERS,
+        pitfalls=("Orders of one customer on one day are several orders here, and one purchase "
+                  "day in the models.",),
+        requirements=(16,), notebook="02", numerator_column="orders",
+    ),
+    Measure(
+        "units", "Units",
+        "How many units were sold, less those that came back.",
+        "sum of quantity, returned units negative",
+        numerator="units sold, less units returned", window=_PERIOD, unit="count",
+        needs=("orders.quantity", "orders.ordered_at"),
+        pitfalls=("Lines without a quantity add nothing; a shop that records none has no units.",),
+        requirements=(93,), notebook="02", numerator_column="units",
+    ),
+    Measure(
+        "customers", "Active customers",
+        "How many customers bought in the period.", "number of distinct customers with an order",
+        numerator=_BUYERS, window=_PERIOD, unit="count", needs=ORDERS,
+        pitfalls=("Distinct customers do not add up: a quarter has fewer than its three months "
+                  "together.",
+                  "A person with two accounts counts twice; a shared marketplace address counts "
+                  "once."),
+        requirements=(37,), notebook="02", aliases=("buying customers",),
+        numerator_column="customers",
+    ),
+    Measure(
+        "aov", "Average order value",
+        "What an order brings.", "revenue / orders",
+        numerator="revenue of the period", denominator="orders of the period", window=_PERIOD,
+        unit="money", needs=REVENUE,
+        pitfalls=("It is a sum over a sum, never a mean of customers' own averages.",
+                  "A few wholesale orders can carry it."),
+        requirements=(16, 78, 81, 96), notebook="02",
+        aliases=("APV", "average purchase value", "average check"), numerator_column="revenue",
+        denominator_column="orders",
+    ),
+    Measure(
+        "purchase_frequency", "Purchase frequency",
+        "How often an active customer orders.", "orders / active customers of the period",
+        numerator="orders of the period", denominator=_BUYERS, window=_PERIOD, unit="ratio",
+        needs=ORDERS,
+        pitfalls=("It grows with the length of the period, so name the period.",
+                  "Order value times frequency times active customers is revenue, exactly."),
+        requirements=(79, 81), notebook="02", aliases=("PF",), numerator_column="orders",
+        denominator_column="customers",
+    ),
+    Measure(
+        "units_per_order", "Units per order",
+        "How many units an order holds.", "units / orders",
+        numerator="units sold, less units returned", denominator="orders of the period",
+        window=_PERIOD, unit="ratio", needs=("orders.quantity", "orders.order_id"),
+        pitfalls=("Returns take units off but leave the order, so it falls as returns come in.",),
+        requirements=(93,), notebook="02", numerator_column="units", denominator_column="orders",
+    ),
+    Measure(
+        "arpu", "Revenue per active customer",
+        "What an active customer brings in the period.", "revenue / active customers of the period",
+        numerator="revenue of the period", denominator=_BUYERS, window=_PERIOD, unit="money",
+        needs=REVENUE,
+        pitfalls=("Without contracts only an order shows that somebody is active. Revenue per "
+                  "active user (ARPU) and per paying user (ARPPU) are then one number.",
+                  "It holds only customers' good months. The formula for value takes revenue per "
+                  "active customer-month, which also counts the months spent waiting."),
+        requirements=(31,), notebook="02",
+        aliases=("ARPPU", "average revenue per user", "average revenue per paying user"),
+        numerator_column="revenue", denominator_column="customers",
+    ),
+    Measure(
+        "revenue_per_known_customer", "Revenue per customer on the books",
+        "What the period brought per customer ever won, whether they bought or not.",
+        "revenue / customers whose first order is not later than the period",
+        numerator="revenue of the period", denominator="customers won up to the end of the period",
+        window=_PERIOD, unit="money", needs=REVENUE,
+        pitfalls=("It falls as a shop grows older, because nobody ever leaves the books.",
+                  "Customers from before the history begins count from their first order seen."),
+        requirements=(31,), notebook="02", numerator_column="revenue",
+        denominator_column="known_customers",
+    ),
+    Measure(
+        "margin", "Contribution margin",
+        "What is left after the costs that an order causes.",
+        "sum of revenue less cost of goods, shipping and payment fees, over lines whose cost is "
+        "known",
+        numerator="revenue less variable costs, of lines whose cost is known", window=_PERIOD,
+        unit="money", needs=MARGIN,
+        pitfalls=("A cost that is not known makes the margin missing, not 100%.",
+                  "Marketing is not in it; costs of serving are in customer value, not here.",
+                  "A shop may give a margin rate in its settings instead of costs."),
+        requirements=(9, 38), notebook="02", aliases=("CM",), numerator_column="margin",
+    ),
+    Measure(
+        "margin_rate", "Margin rate",
+        "What share of revenue is left as margin.",
+        "margin / revenue of the lines whose cost is known",
+        numerator="contribution margin", denominator="revenue of lines whose cost is known",
+        window=_PERIOD, unit="percent", needs=MARGIN,
+        pitfalls=("Both sides hold the same lines; over all revenue it would be too low.",
+                  "A rate is a share up to 1; 60 where 0.60 is meant multiplies a value by a "
+                  "hundred."),
+        requirements=(31, 32), notebook="02", aliases=("GM", "gross margin rate"),
+        numerator_column="margin", denominator_column="margin_revenue",
+    ),
+    Measure(
+        "margin_coverage", "Margin coverage",
+        "For what share of revenue the cost is known.",
+        "revenue of lines whose cost is known / revenue",
+        numerator="revenue of lines whose cost is known", denominator="revenue of the period",
+        window=_PERIOD, unit="percent", needs=MARGIN,
+        pitfalls=("Where it is low, margin says more about bookkeeping than about customers.",),
+        requirements=(9,), notebook="02", numerator_column="margin_revenue",
+        denominator_column="revenue",
+    ),
+    Measure(
+        "margin_per_order", "Margin per order",
+        "What an order leaves after its costs.", "average order value x margin rate",
+        numerator="contribution margin", denominator="orders",
+        window="the last twelve months, or the horizon of a forecast", unit="money", needs=MARGIN,
+        pitfalls=("Margin over all orders is too low where some costs are not known; take the "
+                  "rate of the lines that are known.",),
+        requirements=(23,), notebook="04", aliases=("average margin per purchase",),
+    ),
+    Measure(
+        "margin_per_day", "Contribution margin per day",
+        "What the shop earns on a day.", "margin / days of the period",
+        numerator="contribution margin of the period", denominator="days of the period",
+        window="a day, or the days of a period", unit="money", needs=MARGIN,
+        pitfalls=("Months differ in length, so compare per day.",
+                  "Days of the week differ, so a single low day says little."),
+        requirements=(1,), notebook="06", numerator_column="margin", denominator_column="days",
+    ),
+    Measure(
+        "refund_rate", "Refund rate",
+        "What share of sales was given back.", "refunds / (revenue + refunds)",
+        numerator="refunds of the period's sales", denominator="sales before refunds",
+        window="the period of the sale", unit="percent",
+        needs=(*REVENUE, "orders.is_refund", "orders.refund_of"),
+        pitfalls=("It is by the month of sale, so the latest months are not complete yet.",
+                  "By the day the money went back it is another number, and moves with old sales."),
+        requirements=(93,), notebook="02", aliases=("value return rate",),
+        numerator_column="refunds", denominator_column="gross_revenue",
+    ),
+    Measure(
+        "return_rate", "Product return rate",
+        "What share of the units sold came back.",
+        "units returned / units sold, both of sales of the period",
+        numerator="units returned of the period's sales", denominator="units sold in the period",
+        window="the month of sale, once as old as returns usually take", unit="percent",
+        needs=("orders.quantity", "orders.is_refund", "orders.refund_of", "orders.ordered_at"),
+        pitfalls=("Only months old enough are compared: returns of recent sales are still to come.",
+                  "A refund without units is money back, not a return; see the refund rate.",
+                  "A reason for a return is not among the shop's columns, so none is given."),
+        requirements=(93,), notebook="02", aliases=("PRR",),
+    ),
+    Measure(
+        "year_over_year", "Change on the year before",
+        "How a month stands against the same month a year earlier.",
+        "value of the month / value of the same month of the year before - 1",
+        numerator="the month's value less that of the year before",
+        denominator="value of the year before", window="the same calendar month, a year apart",
+        unit="percent", needs=REVENUE,
+        pitfalls=("A month has not the same number of weekends every year.",
+                  "It needs two whole years of history, else it is missing."),
+        requirements=(19,), notebook="02", aliases=("YoY",),
+    ),
+    Measure(
+        "seasonal_index", "Seasonal index",
+        "How a calendar month stands against the level of the year around it.",
+        "revenue of the month / mean of the twelve months centered on it, summed over the years "
+        "seen",
+        numerator="revenue of the calendar month", denominator="centered mean of twelve months",
+        window="whole months with half a year on either side", unit="ratio", needs=REVENUE,
+        pitfalls=("Without the level around it, growth looks like a season.",
+                  "One promotion in one year is not a season."),
+        requirements=(19, 34), notebook="02",
+    ),
+)  # fmt: skip

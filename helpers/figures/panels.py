@@ -1,0 +1,36 @@
+"""Small multiples: the same picture once per group, on one scale."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from helpers.figures.axes import Fmt, drawable, floats, value_axis
+from helpers.figures.style import BASE, DPI, HEIGHT, INK, MUTED, WIDTH, printable, styled
+
+
+@styled
+def panels(
+    frame: pd.DataFrame, *, x: str, y: str, panel: str, fmt: Fmt, x_fmt: Fmt, mark: float = 0.0
+) -> Figure:
+    """Draw one line per `panel`, side by side on the same scale, with the point at `mark` stressed.
+
+    Missing points break a line. Raises DataError if there is nothing to draw.
+    """
+    data = drawable(frame, [x, y, panel], y)
+    names = list(dict.fromkeys(data[panel]))
+    fig = Figure(figsize=(WIDTH, HEIGHT * 0.8), dpi=DPI, layout="constrained")
+    axes = fig.subplots(1, len(names), sharex=True, sharey=True, squeeze=False)[0]
+    for ax, name in zip(axes, names, strict=True):
+        part = data[data[panel] == name].sort_values(x, kind="stable")
+        places, values = floats(part[x]), floats(part[y])
+        ax.plot(places, values, color=BASE, linewidth=2)
+        at = np.isclose(places, mark)
+        ax.plot(places[at], values[at], "o", color=BASE, markeredgecolor="white", markersize=7)
+        ax.set_title(printable(name), size=9, color=INK, loc="left")
+        ticks = [places.min(), mark, places.max()]
+        ax.set_xticks(ticks, [x_fmt(tick) for tick in ticks], size=8, color=MUTED)
+        # The outermost labels stay inside their panel, or neighbors would run into each other.
+        for text, side in zip(ax.get_xticklabels(), ("left", "center", "right"), strict=True):
+            text.set_horizontalalignment(side)
+        value_axis(ax, fmt, False, np.append(floats(data[y]), 0.0))
+    return fig
