@@ -54,7 +54,7 @@ def customer_days(config: ShopConfig, seed: int, block: int) -> tuple[pd.DataFra
     stamps = {name: frame[name].dt.date for name in ("ordered_at", "refunded_at")}
     frame = frame.assign(
         order_date=stamps["ordered_at"], refunded_date=stamps["refunded_at"],
-        refund_of=frame["refund_of"].replace("", None),
+        refund_of=frame["refund_of"].replace("", None), known_date=stamps["ordered_at"],
         **{name: (frame[name] * 100).round().astype("int64") for name in _MONEY},
     )  # fmt: skip
     con = ibis.duckdb.connect()
