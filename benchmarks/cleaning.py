@@ -94,8 +94,8 @@ def cleaning(folder: Path) -> dict:
     """Clean the shop from nothing, as its first report would."""
     import shutil
 
-    from helpers import cleaning as front
-    from helpers.shop import load_shop
+    from helpers.cleaning import store as front
+    from helpers.contract.shop import load_shop
 
     for made in ("clean", "private"):
         shutil.rmtree(folder / made, ignore_errors=True)

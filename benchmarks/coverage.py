@@ -20,12 +20,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from helpers import clean_tables, expressions, ltv, repurchase
-from helpers.shop import Margin, Shop
+from helpers.cleaning import clean_tables
+from helpers.contract.shop import Margin, Shop
+from helpers.measures import ltv, repurchase
 from helpers.simulate import SAMPLE
 from helpers.simulate.config import ShopConfig
 from helpers.simulate.orders import draw_lines, draw_orders, draw_refunds, orders_frame
 from helpers.simulate.purchases import draw_people, generator, purchases
+from helpers.summaries import expressions
 
 _ROOT = Path(__file__).resolve().parent.parent
 _TARGET = _ROOT / "reports" / "benchmarks" / "coverage.md"

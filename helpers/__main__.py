@@ -185,7 +185,7 @@ def list_customers(shop: str, month: str, purpose: str, value: bool, out: str) -
 
     With --value: what every customer has been worth, for the shop's own books.
     """
-    from helpers import lists
+    from helpers.privacy import lists
 
     if value == bool(purpose):
         raise UsageError("Give either --purpose, such as email_marketing, or --value.")
@@ -202,7 +202,7 @@ def list_customers(shop: str, month: str, purpose: str, value: bool, out: str) -
 @click.option("--ids", "ids_file", required=True, help="A file of customer ids, one a line.")
 def forget(shop: str, ids_file: str) -> None:
     """Take customers out of a shop's files, caches, lists and pages, for good."""
-    from helpers import forget as forgetting
+    from helpers.privacy import forget as forgetting
 
     for line in forgetting.forget(shop, ids_file).lines():
         click.echo(line)

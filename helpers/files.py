@@ -1,10 +1,13 @@
 """Files that are replaced whole or not at all, and paths as they are shown."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_HELPERS = Path(__file__).resolve().parent
 
 
 @contextmanager
@@ -33,6 +36,19 @@ def replaced(path: Path, *, mode: int | None = None) -> Iterator[Path]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def code_digest(*parts: str) -> str:
+    """Give the digest of modules and packages of helpers, such as ``study.py`` or ``cleaning``.
+
+    It keys what is kept of their results, so that nothing made by older code is taken for today's.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        path = _HELPERS / part
+        for module in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+            digest.update(module.read_bytes())
+    return digest.hexdigest()
 
 
 def near(path: Path | str) -> str:

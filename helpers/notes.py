@@ -13,9 +13,9 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
+from helpers.contract.shop import ROOT, Shop
 from helpers.errors import DataError
 from helpers.records import digest, reports_folder, shift_month, work_folder
-from helpers.shop import ROOT, Shop
 
 FOLDER = "notes"
 MOST = 6000  # characters: about two pages

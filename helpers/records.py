@@ -10,8 +10,8 @@ import os
 import re
 from pathlib import Path
 
+from helpers.contract.shop import ROOT
 from helpers.errors import UsageError
-from helpers.shop import ROOT
 
 RECORD_TYPE = "application/vnd.ltv.record+json"
 VARIANT = "--"  # 05_campaign_uplift--spring.ipynb is a further page of 05_campaign_uplift

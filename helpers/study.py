@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from helpers import cleaning
-from helpers.cleaning import CleanInfo
-from helpers.shop import Shop, load_shop
-from helpers.sources import clean_schema, clean_table, day_name
-from helpers.tables import TABLES
+from helpers.cleaning import store as cleaning
+from helpers.cleaning.store import CleanInfo
+from helpers.contract.shop import Shop, load_shop
+from helpers.contract.tables import TABLES
+from helpers.sources.typed import clean_schema, clean_table, day_name
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
+from helpers.contract.shop import ROOT, load_shop
 from helpers.errors import WorkbookError
 from helpers.records import (
     earlier_months,
@@ -29,7 +30,6 @@ from helpers.runs.keys import PLAN, Step
 from helpers.runs.locks import one_run
 from helpers.runs.month import default_jobs, silent
 from helpers.runs.steps import Progress
-from helpers.shop import ROOT, load_shop
 
 
 def refresh(*, jobs: int = 0, progress: Progress = silent) -> list[str]:
@@ -129,8 +129,8 @@ def make_copies(
     A copy that was changed by hand is kept as it is, unless ``fresh`` asks for new ones; it is
     then kept beside the new one as ``.before``.
     """
-    from helpers import cleaning
-    from helpers.notebook_files import digest_cells
+    from helpers.cleaning import store as cleaning
+    from helpers.publishing.notebook_files import digest_cells
 
     found = load_shop(shop)
     declared = keys.declared_parameters(ROOT / "notebooks")
@@ -186,7 +186,7 @@ def lab(folder: Path, *, browser: bool = True, options: Sequence[str] = ()) -> i
 
 
 def _run_one(step: Step, done: dict, scratch: Path, reports: Path, progress: Progress) -> dict:
-    from helpers.notebook_files import normalize
+    from helpers.publishing.notebook_files import normalize
 
     records = scratch / "records" / step.name
     records.mkdir(parents=True)
@@ -216,9 +216,9 @@ def _run_one(step: Step, done: dict, scratch: Path, reports: Path, progress: Pro
 
 def _committed_month() -> tuple[str, str]:
     """Give the shop and the month that the committed notebooks show: their own defaults."""
-    from helpers import cleaning
-    from helpers.notebook_files import read_parameters
-    from helpers.shop import load_shop
+    from helpers.cleaning import store as cleaning
+    from helpers.contract.shop import load_shop
+    from helpers.publishing.notebook_files import read_parameters
 
     defaults = read_parameters(ROOT / "notebooks" / f"{PLAN[0].name}.ipynb")
     shop = load_shop(defaults["shop"].default)
@@ -282,7 +282,7 @@ def _sources(notebook: Mapping) -> list:
 def _write(notebook: Mapping, path: Path) -> None:
     import nbformat
 
-    from helpers.notebook_files import write_notebook
+    from helpers.publishing.notebook_files import write_notebook
 
     write_notebook(nbformat.from_dict(dict(notebook)), path)
 

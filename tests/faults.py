@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers.shop import ROOT
+from helpers.contract.shop import ROOT
 
 SAMPLE = ROOT / "data" / "sample"
 LINES = 300

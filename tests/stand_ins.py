@@ -6,7 +6,7 @@ import time
 from datetime import date
 from pathlib import Path
 
-from helpers.cleaning import CleanInfo
+from helpers.cleaning.store import CleanInfo
 from helpers.runs.keys import PLAN
 
 RECORD = "application/vnd.ltv.record+json"
@@ -105,7 +105,7 @@ def quick_prepare(shop) -> CleanInfo:
 
 def pretend(source, values, *, shown, name, partial, variables) -> dict:
     """Stand in for kernels.execute: the same outputs as the notebook's, without a kernel."""
-    from helpers.notebook_files import read_parameters
+    from helpers.publishing.notebook_files import read_parameters
     from helpers.records import _from_json, read_notebook
 
     time.sleep(float(os.environ.get("PRETEND_SECONDS", "0")))

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import cleaning
+from helpers.cleaning import store as cleaning
+from helpers.contract.shop import load_shop
 from helpers.errors import WorkbookError
-from helpers.shop import load_shop
 from tests.test_faults import cents, written
 
 TOML = """currency = "EUR"

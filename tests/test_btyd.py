@@ -11,8 +11,8 @@ from scipy.integrate import quad
 from scipy.stats import beta as beta_law
 from scipy.stats import chi2
 
-from helpers import btyd, gamma_gamma
 from helpers.errors import DataError
+from helpers.models import btyd, gamma_gamma
 
 START, CUTOFF, END = (pd.Timestamp(d) for d in ("1997-01-01", "1997-09-30", "1998-06-30"))
 

@@ -6,12 +6,14 @@ import re
 
 import pytest
 
-from helpers import catalog, metrics, pages, summaries
+from helpers import catalog, summaries
 from helpers.catalog.entry import UNITS
+from helpers.contract.shop import ROOT
+from helpers.contract.tables import TABLES
 from helpers.errors import UsageError
-from helpers.shop import ROOT
+from helpers.measures import metrics
+from helpers.publishing import pages
 from helpers.study import open_study
-from helpers.tables import TABLES
 
 ENTRIES = list(catalog.CATALOG.values())
 REQUIREMENTS = range(1, 100)

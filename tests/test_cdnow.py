@@ -2,7 +2,8 @@
 
 import pytest
 
-from helpers import btyd, forecast, gamma_gamma, summaries
+from helpers import summaries
+from helpers.models import btyd, forecast, gamma_gamma
 from helpers.study import open_study
 
 

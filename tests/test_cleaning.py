@@ -4,9 +4,9 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from helpers import cleaning
+from helpers.cleaning import store as cleaning
+from helpers.contract.shop import load_shop
 from helpers.errors import DataError, UsageError
-from helpers.shop import load_shop
 from helpers.study import open_study
 from tests.conftest import ORDERS
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from test_ltv import cohort_ages_of
 
-from helpers import cohorts, ltv
 from helpers.errors import DataError, UsageError
+from helpers.measures import cohorts, ltv
 
 MIN_CELL, SMALL = 2, 4
 

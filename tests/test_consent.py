@@ -7,8 +7,11 @@ import ibis
 import pandas as pd
 import pytest
 
-from helpers import consent, intake_findings, persons, summaries
+from helpers import summaries
+from helpers.chapters import intake_findings
+from helpers.persons import keys as persons
 from helpers.study import open_study
+from helpers.summaries import consent
 from helpers.written import money_in
 
 CONSENTS = """customer_id,purpose,state,at

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import conversions
+from helpers.contract import conversions
 
 CON = ibis.duckdb.connect()
 

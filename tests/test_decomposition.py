@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import decomposition
 from helpers.errors import UsageError
+from helpers.measures import decomposition
 
 WHOLE = {
     "customers": 100, "orders": 150, "revenue": 9000.0, "refunds": 1000.0,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.shop import ROOT
+from helpers.contract.shop import ROOT
 
 HELPERS = ROOT / "helpers"
 FILES = {
@@ -18,27 +18,48 @@ FILES = {
 MODULES = sorted(FILES)
 # In the order data flows; a module imports only from modules above it.
 FLOW = [
-    "errors", "files", "written", "tables", "conversions", "settings", "goals", "shop", "headers", "readers", "workbooks", "sources",
-    "rules", "marks", "refunds", "facts", "tally", "loading", "persons", "words", "scrub",
-    "quarantine", "clean_tables",
-    "cleaning", "records", "notes",
-    "figures.style", "figures.axes", "figures.waterfall", "figures.run_chart", "figures.panels", "figures", "show", "study",
-    "catalog.entry", "catalog.sales", "catalog.customers", "catalog.value", "catalog.acquisition", "catalog.campaigns",
-    "catalog.contact", "catalog.month", "catalog.thresholds", "catalog", "metrics", "withheld",
-    "expressions", "consent", "reconciliation", "freshness", "moments",
-    "winning", "responses", "contracts", "value_expressions", "summaries",
-    "repurchase", "ltv", "economics", "cohorts", "cac", "surveys",
-    "activation", "funnels", "lifetimes", "decomposition",
-    "likelihood", "btyd", "gamma_gamma", "terms", "forecast", "holdout", "uplift",
-    "reconciliation_tables", "ltv_tables", "value_tables", "change_tables", "cohort_tables", "naive", "intake", "forecast_tables",
-    "uplift_tables", "scorecard", "run_chart", "twelve", "restated", "alerts", "spending", "beliefs",
-    "cautions", "findings", "value_findings", "intake_findings",
-    "findings_winning", "findings_responses",
+    "errors",
+    "files",
+    "written",
+    "contract.tables", "contract.conversions", "contract.settings", "contract.goals", "contract.shop",
+    "sources.headers", "sources.readers", "sources.workbooks", "sources.typed",
+    "cleaning.rules", "cleaning.marks", "cleaning.refunds", "cleaning.facts", "cleaning.tally",
+    "cleaning.loading",
+    "persons.keys", "persons.words", "persons.scrub",
+    "cleaning.quarantine", "cleaning.clean_tables", "cleaning.store",
+    "records",
+    "notes",
+    "figures.style", "figures.axes", "figures.waterfall", "figures.run_chart", "figures.panels", "figures",
+    "show",
+    "study",
+    "catalog.entry", "catalog.sales", "catalog.customers", "catalog.value", "catalog.acquisition",
+    "catalog.campaigns", "catalog.contact", "catalog.month", "catalog.thresholds", "catalog",
+    "measures.metrics", "measures.withheld",
+    "summaries.expressions", "summaries.consent", "summaries.reconciliation", "summaries.freshness",
+    "summaries.moments", "summaries.winning", "summaries.responses", "summaries.contracts",
+    "summaries.value_expressions", "summaries",
+    "measures.repurchase", "measures.ltv", "measures.economics", "measures.cohorts", "measures.cac",
+    "measures.surveys", "measures.activation", "measures.funnels", "measures.lifetimes", "measures.decomposition",
+    "models.likelihood", "models.btyd", "models.gamma_gamma", "models.terms", "models.forecast",
+    "models.holdout", "models.uplift",
+    "chapters.reconciliation_tables", "chapters.ltv_tables", "chapters.value_tables", "chapters.change_tables",
+    "chapters.cohort_tables", "chapters.naive", "chapters.intake", "chapters.forecast_tables",
+    "chapters.uplift_tables", "chapters.scorecard", "chapters.run_chart", "chapters.twelve", "chapters.restated",
+    "chapters.alerts", "chapters.spending", "chapters.beliefs", "chapters.cautions", "chapters.findings",
+    "chapters.value_findings", "chapters.intake_findings", "chapters.findings_winning",
+    "chapters.findings_responses",
 ]  # fmt: skip
+PACKAGES = {name.split(".")[0] for name in FLOW if "." in name}
 # What reads order rows: files to clean tables.
-READING = ("clean_tables", "loading", "quarantine", "readers", "sources")
+READING = (
+    "cleaning.clean_tables",
+    "cleaning.loading",
+    "cleaning.quarantine",
+    "sources.readers",
+    "sources.typed",
+)
 # What reads the key table and the shop's own files: pseudonyms, erasure, lists of customers.
-PRIVATE = ("persons", "redaction.tables", "lists")
+PRIVATE = ("persons.keys", "privacy.redaction.tables", "privacy.lists")
 # What runs and publishes notebooks, makes shops, or works on a shop's own files: no module of the
 # flow may know it.
 RUNNING = set(MODULES) - set(FLOW)
@@ -67,13 +88,11 @@ def test_imports_point_up_the_flow(module):
 
 
 def test_every_module_has_its_place():
-    running = {"__main__", "notebook_files", "pages", "publish", "workbench"}
-    running |= {"erasure", "forget", "lists"}
-    known = {*FLOW, *running}
+    known = {*FLOW, *PACKAGES, "__main__", "workbench"}
     apart = {
         name
         for name in MODULES
-        if name.split(".")[0] in ("newshop", "redaction", "runs", "simulate")
+        if name.split(".")[0] in ("newshop", "privacy", "publishing", "runs", "simulate")
     }
     assert known | apart == set(MODULES)
 

@@ -7,10 +7,12 @@ import ibis
 import pytest
 from ibis.config import Config
 
-from helpers import clean_tables, facts, marks, refunds, rules, sources, summaries
-from helpers.shop import Margin, Shop, Source
+from helpers import summaries
+from helpers.cleaning import clean_tables, facts, marks, refunds, rules
+from helpers.contract.shop import Margin, Shop, Source
+from helpers.contract.tables import TABLES
+from helpers.sources import typed as sources
 from helpers.study import SET_ASIDE
-from helpers.tables import TABLES
 
 ENGINES = ("duckdb", "pyspark", "postgres")
 OPTIONS = {"split": "2025-06-30", "as_of": "2026-06-30", "tolerance": 0.005, "window": 90}

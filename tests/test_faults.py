@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 from nbformat import v4
 
-from helpers import cleaning, lists, show
+from helpers import show
+from helpers.cleaning import store as cleaning
+from helpers.contract.shop import load_shop
 from helpers.errors import WorkbookError
-from helpers.notebook_files import harvest, render_page, write_tables
-from helpers.shop import load_shop
+from helpers.privacy import lists
+from helpers.publishing.notebook_files import harvest, render_page, write_tables
 from helpers.study import open_study
 from tests.faults import (
     BY_LINE,

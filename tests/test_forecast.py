@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from test_btyd import CUTOFF, END, START, cdnow_days, make_fit, simulate_histories
 
-from helpers import btyd, forecast, gamma_gamma, holdout
 from helpers.errors import DataError, UsageError
-from helpers.forecast import Models
-from helpers.holdout import holdout_check, holdout_cutoff
-from helpers.terms import Horizon, Terms
+from helpers.models import btyd, forecast, gamma_gamma, holdout
+from helpers.models.forecast import Models
+from helpers.models.holdout import holdout_check, holdout_cutoff
+from helpers.models.terms import Horizon, Terms
 
 KEYS = ["frequency", "first_day", "last_day"]
 MONTHLY = Terms(discount_rate=1.01**12 - 1)  # 1% a month

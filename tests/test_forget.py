@@ -17,12 +17,15 @@ import pytest
 from click.testing import CliRunner
 from filelock import FileLock
 
-from helpers import cleaning, erasure, forget, persons, publish, redaction
 from helpers.__main__ import main
+from helpers.cleaning import store as cleaning
+from helpers.contract.settings import Source
+from helpers.contract.shop import load_shop
 from helpers.errors import DataError, UsageError, WorkbookError
+from helpers.persons import keys as persons
+from helpers.privacy import erasure, forget, redaction
+from helpers.publishing import publish
 from helpers.runs import locks
-from helpers.settings import Source
-from helpers.shop import load_shop
 from helpers.study import open_study
 
 ORDERS = """order_id,customer_id,ordered_at,revenue,quantity,shipping_name,person

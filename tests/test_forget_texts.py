@@ -14,8 +14,12 @@ import pytest
 from openpyxl.comments import Comment
 from test_forget import ORDERS, gone, holders, ids_file, place, pseudonym, source_of  # noqa: F401
 
-from helpers import cleaning, forget, persons, redaction, scrub, summaries
-from helpers.shop import load_shop
+from helpers import summaries
+from helpers.cleaning import store as cleaning
+from helpers.contract.shop import load_shop
+from helpers.persons import keys as persons
+from helpers.persons import scrub
+from helpers.privacy import forget, redaction
 from helpers.study import open_study
 
 ANNA, BEN = "anna@x.org", "ben@y.org"

@@ -5,8 +5,9 @@ from datetime import date, timedelta
 import pandas as pd
 import pytest
 
-from helpers import freshness, summaries
+from helpers import summaries
 from helpers.study import open_study
+from helpers.summaries import freshness
 
 END = date(2026, 3, 31)
 

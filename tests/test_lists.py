@@ -7,9 +7,9 @@ import stat
 import pytest
 from click.testing import CliRunner
 
-from helpers import forget, lists
 from helpers.__main__ import main
 from helpers.errors import DataError, UsageError
+from helpers.privacy import forget, lists
 
 ORDERS = """order_id,customer_id,ordered_at,revenue,is_refund
 1,anna,2026-01-05 10:00:00,20.00,

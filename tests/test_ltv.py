@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from helpers import economics, ltv, metrics
 from helpers.errors import UsageError
+from helpers.measures import economics, ltv, metrics
 
 MONEY = ("revenue", "margin", "refunds", "cost")
 

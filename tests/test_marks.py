@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import marks
+from helpers.cleaning import marks
 
 CONTENT = ("order_id", "line_id", "customer_id", "product_id", "quantity", "revenue", "is_refund")
 SCHEMA = {
@@ -20,7 +20,7 @@ TAKEN = 9  # the file whose rows stand for those that rules took out
 
 
 class Looker:
-    """Runs the functions of `helpers.marks` on rows; each query is made once."""
+    """Runs the functions of `helpers.cleaning.marks` on rows; each query is made once."""
 
     def __init__(self):
         self.con = ibis.duckdb.connect()

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import settings as tries
 from hypothesis import strategies as st
 
-from helpers import metrics, repurchase
 from helpers.errors import DataError, UsageError
+from helpers.measures import metrics, repurchase
 
 
 def periods_frame(**changes):

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from helpers import intake_findings, naive, summaries
+from helpers import summaries
+from helpers.chapters import intake_findings, naive
 from helpers.study import open_study
 
 HEAD = "order_id,customer_id,ordered_at,revenue,refund_of,is_refund,refunded_at\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from helpers.shop import ROOT
+from helpers.contract.shop import ROOT
 from tests.test_published import run
 
 FIXTURES = ROOT / "tests" / "fixtures" / "presets"

@@ -13,12 +13,14 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from helpers import cleaning, newshop, settings, shop
+from helpers import newshop
 from helpers.__main__ import main
+from helpers.cleaning import store as cleaning
+from helpers.contract import settings, shop
+from helpers.contract.shop import load_shop
+from helpers.contract.tables import TABLES
 from helpers.errors import DataError, UsageError
 from helpers.newshop import draft, flow, known, names, written_toml
-from helpers.shop import load_shop
-from helpers.tables import TABLES
 
 PLACE = ("--currency", "EUR", "--time-zone", "Europe/Berlin")
 PEOPLE = [f"anna{n}@example.org" for n in range(40)]

@@ -8,8 +8,8 @@ import pytest
 from nbformat import v4
 from papermill import inspect_notebook
 
-from helpers import notebook_files as files
 from helpers.errors import DataError, UsageError
+from helpers.publishing import notebook_files as files
 
 CELL = """shop: str = "sample"  # Shop under data/, or a folder
 month: str = ""  # Month such as 2026-06

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from helpers.notebook_files import read_parameters
-from helpers.shop import ROOT
+from helpers.contract.shop import ROOT
+from helpers.publishing.notebook_files import read_parameters
 
 PATHS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 TAGS = {

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from helpers import forget, notes
+from helpers import notes
+from helpers.contract.shop import load_shop
 from helpers.errors import DataError
-from helpers.pages import _Markdown
-from helpers.shop import load_shop
+from helpers.privacy import forget
+from helpers.publishing.pages import _Markdown
 
 MONTH = "2026-03"
 

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from nbformat import v4
 
-from helpers import figures, pages, show
-from helpers.notebook_files import (
+from helpers import figures, show
+from helpers.publishing import pages
+from helpers.publishing.notebook_files import (
     normalize,
     render_glossary,
     render_home,

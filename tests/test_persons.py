@@ -12,9 +12,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from helpers import cleaning, files, persons, summaries
+from helpers import files, summaries
+from helpers.cleaning import store as cleaning
+from helpers.contract.shop import ROOT, load_shop
 from helpers.errors import DataError
-from helpers.shop import ROOT, load_shop
+from helpers.persons import keys as persons
 from helpers.study import open_study
 from tests.conftest import ORDERS
 

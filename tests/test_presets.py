@@ -9,9 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from helpers import cleaning, settings, sources
+from helpers.cleaning import store as cleaning
+from helpers.contract import settings
+from helpers.contract.shop import load_shop
 from helpers.errors import DataError, UsageError
-from helpers.shop import load_shop
+from helpers.sources import typed as sources
 from tests.fixtures.presets import make
 
 FIXTURES = Path(make.HERE)

@@ -3,7 +3,9 @@
 import pandas as pd
 import pytest
 
-from helpers import cohort_tables, cohorts, economics, ltv_tables, metrics, summaries, uplift_tables
+from helpers import summaries
+from helpers.chapters import cohort_tables, ltv_tables, uplift_tables
+from helpers.measures import cohorts, economics, metrics
 from helpers.study import open_study
 
 

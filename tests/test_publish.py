@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers import publish
 from helpers.errors import WorkbookError
+from helpers.publishing import publish
 
 SHOP, MONTH, OTHER = "corner", "2026-06", "2026-05"
 
@@ -19,7 +19,7 @@ SHOP, MONTH, OTHER = "corner", "2026-06", "2026-05"
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from helpers import publish
+from helpers.publishing import publish
 reports, build, nth = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 seen = 0
 def hook(event, args):

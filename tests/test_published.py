@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from helpers.shop import ROOT
+from helpers.contract.shop import ROOT
 
 CHAPTERS = [path.stem for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))]
 
@@ -230,8 +230,10 @@ def test_a_file_never_seen_needs_ten_lines_of_toml(tmp_path):
     "table", ["customers", "marketing_spend", "service_costs", "assignments", "experiments"]
 )
 def test_a_missing_optional_table_is_said_on_the_page(table, tmp_path):
-    from helpers import cohort_tables, intake, ltv_tables, metrics, summaries, uplift_tables
-    from helpers import economics as unit
+    from helpers import summaries
+    from helpers.chapters import cohort_tables, intake, ltv_tables, uplift_tables
+    from helpers.measures import economics as unit
+    from helpers.measures import metrics
     from helpers.study import open_study
 
     folder = tmp_path / "sample"

@@ -7,8 +7,9 @@ from datetime import date, timedelta
 import pandas as pd
 import pytest
 
-from helpers import intake_findings, reconciliation_tables, summaries
-from helpers.shop import ROOT
+from helpers import summaries
+from helpers.chapters import intake_findings, reconciliation_tables
+from helpers.contract.shop import ROOT
 from helpers.study import open_study
 from helpers.written import money_in
 

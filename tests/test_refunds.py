@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import refunds
+from helpers.cleaning import refunds
 
 MONEY = ("revenue", "cogs")
 SCHEMA = {

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from helpers.shop import ROOT
+from helpers.contract.shop import ROOT
 
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]

@@ -9,18 +9,13 @@ import pytest
 from scipy import stats
 from scipy.special import beta
 
-from helpers import (
-    activation,
-    contracts,
-    findings_responses,
-    funnels,
-    repurchase,
-    summaries,
-    surveys,
-)
-from helpers.metrics import Estimate
-from helpers.shop import ROOT
+from helpers import summaries
+from helpers.chapters import findings_responses
+from helpers.contract.shop import ROOT
+from helpers.measures import activation, funnels, repurchase, surveys
+from helpers.measures.metrics import Estimate
 from helpers.study import open_study
+from helpers.summaries import contracts
 from helpers.written import money_in
 
 TRUTH = tomllib.loads((ROOT / "data" / "sample" / "truth.toml").read_text(encoding="utf-8"))

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from helpers import records, restated, summaries
+from helpers import records, summaries
+from helpers.chapters import restated
 from helpers.study import open_study
 
 HEAD = "order_id,customer_id,ordered_at,revenue,cogs,is_refund,refund_of,known_at\n"

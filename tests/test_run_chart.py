@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import figures, run_chart
+from helpers import figures
+from helpers.chapters import run_chart
 from helpers.show import money_in
 
 

@@ -14,8 +14,10 @@ from types import SimpleNamespace
 import pytest
 from stand_ins import RECORD, make_house, pretend, quick_prepare
 
-from helpers import cleaning, publish, records
+from helpers import records
+from helpers.cleaning import store as cleaning
 from helpers.errors import DataError, UsageError, WorkbookError
+from helpers.publishing import publish
 from helpers.runs import kernels, keys, pages, steps
 from helpers.runs import month as runs
 from helpers.runs.locks import one_run
@@ -28,13 +30,25 @@ TESTS = Path(__file__).resolve().parent
 def house(tmp_path, monkeypatch):
     """A house whose notebooks run without kernels, in this process."""
     root = make_house(tmp_path / "house")
-    for module in ("records", "runs.pages", "runs.steps", "runs.month", "shop", "workbench"):
+    for module in (
+        "records",
+        "runs.pages",
+        "runs.steps",
+        "runs.month",
+        "contract.shop",
+        "workbench",
+    ):
         monkeypatch.setattr(f"helpers.{module}.ROOT", root)
     monkeypatch.delenv("LTV_RECORDS", raising=False)
     monkeypatch.setenv("LTV_REPORTS", str(root / "reports"))
     monkeypatch.setenv("LTV_WORK", str(root / "work"))
     # Keys are made from these, so that a helper can change while the tests run.
-    for name in ("show.py", "pages.py", "presets/cdnow.toml", "templates/report/page.css"):
+    for name in (
+        "show.py",
+        "publishing/pages.py",
+        "presets/cdnow.toml",
+        "publishing/templates/report/page.css",
+    ):
         (root / "helpers" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "helpers" / name).write_text("as it was")
     monkeypatch.setattr(keys, "HELPERS", root / "helpers")
@@ -204,7 +218,7 @@ def test_a_changed_helper_or_preset_runs_everything(house, name):
     assert sorted(house.ran) == NAMES
 
 
-@pytest.mark.parametrize("name", ["pages.py", "templates/report/page.css"])
+@pytest.mark.parametrize("name", ["publishing/pages.py", "publishing/templates/report/page.css"])
 def test_a_changed_template_renders_and_runs_nothing(house, name):
     run()
     house.ran.clear()
@@ -232,7 +246,7 @@ def test_every_helper_belongs_to_a_key():
     package = Path(runs.__file__).resolve().parents[1]
     parts = {path.relative_to(package).parts[0] for path in package.rglob("*.py")}
     assert set(keys._RUNNERS) <= parts
-    imported_by_notebooks = {"records.py", "shop.py", "cleaning.py", "summaries.py", "figures"}
+    imported_by_notebooks = {"records.py", "contract", "cleaning", "summaries", "figures"}
     assert imported_by_notebooks <= parts
     assert not imported_by_notebooks & {*keys._RUNNERS, *keys._APART}
 
@@ -241,7 +255,14 @@ def test_the_published_bytes_do_not_depend_on_folder_or_jobs(house, tmp_path, mo
     run(jobs=2)
     first = published(house)
     root = make_house(tmp_path / "elsewhere" / "another")
-    for module in ("records", "runs.pages", "runs.steps", "runs.month", "shop", "workbench"):
+    for module in (
+        "records",
+        "runs.pages",
+        "runs.steps",
+        "runs.month",
+        "contract.shop",
+        "workbench",
+    ):
         monkeypatch.setattr(f"helpers.{module}.ROOT", root)
     monkeypatch.setenv("LTV_REPORTS", str(root / "reports"))
     monkeypatch.setenv("LTV_WORK", str(root / "work"))

@@ -5,21 +5,13 @@ import tomllib
 import pandas as pd
 import pytest
 
-from helpers import (
-    btyd,
-    cohort_tables,
-    cohorts,
-    forecast,
-    forecast_tables,
-    intake,
-    ltv,
-    metrics,
-    summaries,
-    uplift_tables,
-)
-from helpers.shop import ROOT
+from helpers import summaries
+from helpers.chapters import cohort_tables, forecast_tables, intake, uplift_tables
+from helpers.contract.shop import ROOT
+from helpers.measures import cohorts, ltv, metrics
+from helpers.models import btyd, forecast
+from helpers.models.terms import Terms
 from helpers.study import open_study
-from helpers.terms import Terms
 
 TRUTH = tomllib.loads((ROOT / "data" / "sample" / "truth.toml").read_text(encoding="utf-8"))
 REASONS = {

@@ -8,22 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import (
-    alerts,
-    beliefs,
-    cautions,
-    records,
-    scorecard,
-    show,
-    spending,
-    summaries,
-    twelve,
-    uplift_tables,
-)
+from helpers import records, show, summaries
+from helpers.chapters import alerts, beliefs, cautions, scorecard, spending, twelve, uplift_tables
+from helpers.contract.goals import TARGETS, Alerts
+from helpers.contract.shop import ROOT, load_shop
 from helpers.errors import UsageError
-from helpers.goals import TARGETS, Alerts
 from helpers.newshop.draft import _goals
-from helpers.shop import ROOT, load_shop
 from helpers.study import open_study
 
 

@@ -1,7 +1,7 @@
 import pytest
 
+from helpers.contract.shop import load_shop, shop_names
 from helpers.errors import DataError, UsageError
-from helpers.shop import load_shop, shop_names
 
 
 def refused(folder) -> str:

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.contract.shop import ROOT
+from helpers.contract.tables import TABLES
 from helpers.errors import UsageError
-from helpers.shop import ROOT
 from helpers.simulate import (
     SAMPLE,
     SAMPLE_SEED,
@@ -30,7 +31,6 @@ from helpers.simulate.truth import (
     replicated_values,
     value_by_age,
 )
-from helpers.tables import TABLES
 
 FOLDER = ROOT / "data" / "sample"
 LIMIT = 4.0  # standard errors; one check in 16,000 would fail by chance

@@ -6,9 +6,10 @@ import ibis
 import pandas as pd
 import pytest
 
-from helpers import cleaning, sources
+from helpers.cleaning import store as cleaning
+from helpers.contract.shop import load_shop
 from helpers.errors import DataError, UsageError
-from helpers.shop import load_shop
+from helpers.sources import typed as sources
 from tests.conftest import ORDERS
 
 HEADER = "order_id,customer_id,ordered_at,revenue"

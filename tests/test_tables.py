@@ -1,5 +1,6 @@
-from helpers import rules, tables
-from helpers.shop import ROOT, load_shop
+from helpers.cleaning import rules
+from helpers.contract import tables
+from helpers.contract.shop import ROOT, load_shop
 
 BEGIN, END = "<!-- dictionary: begin -->", "<!-- dictionary: end -->"
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from helpers import uplift
 from helpers.errors import DataError
+from helpers.models import uplift
 
 CONTROL = "No E-Mail"
 # Hillstrom's MineThatData e-mail test: customers, visitors, buyers, spend and its sum of squares

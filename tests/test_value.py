@@ -4,18 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import (
-    change_tables,
-    cohorts,
-    lifetimes,
-    lists,
-    ltv,
-    repurchase,
-    summaries,
-    value_findings,
-    value_tables,
-)  # fmt: skip
+from helpers import summaries
+from helpers.chapters import change_tables, value_findings, value_tables
 from helpers.errors import UsageError
+from helpers.measures import cohorts, lifetimes, ltv, repurchase
+from helpers.privacy import lists  # fmt: skip
 from helpers.show import money_in, ratio
 from helpers.study import open_study
 

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import cac, findings_winning, funnels, summaries
-from helpers.shop import ROOT
+from helpers import summaries
+from helpers.chapters import findings_winning
+from helpers.contract.shop import ROOT
+from helpers.measures import cac, funnels
 from helpers.study import open_study
 from helpers.written import money_in
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import forecast_tables
+from helpers.chapters import forecast_tables
 from helpers.errors import UsageError
-from helpers.withheld import withhold
+from helpers.measures.withheld import withhold
 
 
 def table(people, extra=None):

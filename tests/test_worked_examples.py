@@ -2,7 +2,8 @@
 
 import pytest
 
-from helpers import change_tables, economics, ltv
+from helpers.chapters import change_tables
+from helpers.measures import economics, ltv
 
 
 def test_w1_lifetime_is_one_over_churn():

@@ -1,7 +1,7 @@
 """The catalog: one entry per measure, in words, by theme; and the rules of thumb.
 
-The glossary page and ``docs/metrics.md`` are made from it; `helpers.metrics` computes the entries
-that name columns of the summary ``periods``.
+The glossary page and ``docs/metrics.md`` are made from it; `helpers.measures.metrics` computes the
+entries that name columns of the summary ``periods``.
 """
 
 import re

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from helpers.contract.settings import is_vat_rate
+from helpers.contract.tables import TABLES
 from helpers.errors import UsageError, nearest
-from helpers.settings import is_vat_rate
-from helpers.tables import TABLES
 
 # Asks one question until the check accepts the answer; None where nobody can be asked.
 Ask = Callable[[str, Callable[[str], str]], str] | None

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from helpers.goals import RULES, Alerts
+from helpers.contract.goals import RULES, Alerts
+from helpers.contract.tables import TABLES
 from helpers.newshop.proposal import Proposal
 from helpers.newshop.written_toml import comment, quoted, settings, value
-from helpers.tables import TABLES
 from helpers.written import inline
 
 _WHY = {

@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from helpers import cleaning
-from helpers.cleaning import CleanInfo
+from helpers.cleaning import store as cleaning
+from helpers.cleaning.store import CleanInfo
+from helpers.contract.shop import ROOT, Shop, load_shop
 from helpers.errors import DataError, UsageError, WorkbookError
 from helpers.files import near, replaced
 from helpers.newshop import asked, draft, heads, known, report, values
@@ -18,7 +19,6 @@ from helpers.newshop.asked import Ask
 from helpers.newshop.draft import Draft, Source
 from helpers.newshop.heads import Head
 from helpers.newshop.proposal import Given, propose
-from helpers.shop import ROOT, Shop, load_shop
 from helpers.written import inline, percent
 
 _ENOUGH = 0.99

@@ -11,11 +11,12 @@ from typing import Any
 
 from ibis.expr import types as ir
 
-from helpers import cleaning, sources
-from helpers.conversions import to_text
+from helpers.cleaning import store as cleaning
+from helpers.contract.conversions import to_text
+from helpers.contract.shop import Shop, load_shop
 from helpers.errors import DataError, UsageError, nearest
 from helpers.newshop import names, written_toml
-from helpers.shop import Shop, load_shop
+from helpers.sources import typed as sources
 
 SAMPLE_ROWS = 10_000
 _CHUNK = 1 << 20

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from helpers import headers, settings
+from helpers.contract import settings
+from helpers.contract.settings import Refusal
 from helpers.errors import DataError, UsageError, nearest
 from helpers.newshop.heads import Head
 from helpers.newshop.names import candidates, listed
-from helpers.settings import Refusal
+from helpers.sources import headers
 
 
 @dataclass(frozen=True)

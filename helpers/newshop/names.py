@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from helpers.tables import TABLES
+from helpers.contract.tables import TABLES
 from helpers.written import inline
 
 _DATA = Path(__file__).with_name("synonyms.toml")

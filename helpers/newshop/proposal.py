@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 
+from helpers.contract.tables import TABLES, Column
 from helpers.errors import UsageError, nearest
 from helpers.newshop import values
 from helpers.newshop.heads import SAMPLE_ROWS, Head
 from helpers.newshop.names import candidates, doubt, listed
-from helpers.tables import TABLES, Column
 from helpers.written import inline, percent
 
 # Taken only when asked for: a name or an address is nobody's business unless the shop says so.

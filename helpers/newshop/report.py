@@ -6,13 +6,13 @@ No line holds a value of a row: only names of columns, counts, sums and days.
 from collections.abc import Iterable
 from pathlib import Path
 
-from helpers import intake
-from helpers.cleaning import CleanInfo
-from helpers.conversions import minor_digits
+from helpers.chapters import intake
+from helpers.cleaning.store import CleanInfo
+from helpers.contract.conversions import minor_digits
+from helpers.contract.shop import ROOT, Shop
 from helpers.files import near
 from helpers.newshop.draft import Source
 from helpers.newshop.known import Known
-from helpers.shop import ROOT, Shop
 from helpers.study import Study
 from helpers.written import count, inline, money_in, month_name
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import ibis
 from ibis.expr import types as ir
 
-from helpers import conversions
+from helpers.contract import conversions
 from helpers.newshop.heads import Head, texts
 
 # A column stands for dates or amounts where more than this share of its values is read as such.

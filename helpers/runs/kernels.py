@@ -103,7 +103,7 @@ def describe(error: Exception, partial: Path) -> Failure:
     A message of this workbook's own errors is given as it is. Of any other error only the type is
     given, since its text may hold a value from the data; all of it is in the notebook that is kept.
     """
-    from helpers.notebook_files import find_error
+    from helpers.publishing.notebook_files import find_error
 
     found = find_error(read_notebook(partial)) if _readable(partial) else None
     kind, text = (found.name, found.value) if found else (type(error).__name__, str(error))

@@ -17,9 +17,9 @@ from helpers.records import VARIANT, digest
 
 HELPERS = Path(__file__).resolve().parent.parent
 # These decide how notebooks are run, rendered and published, not what a notebook computes.
-_RUNNERS = ("__main__.py", "notebook_files.py", "pages.py", "publish.py", "workbench.py", "runs")
+_RUNNERS = ("__main__.py", "publishing", "workbench.py", "runs")
 # Make or change a shop's files, which count as inputs, or read a shop beside its reports.
-_APART = ("erasure.py", "forget.py", "lists.py", "newshop", "redaction", "simulate")
+_APART = ("newshop", "privacy", "simulate")
 _PACKAGES = (
     "duckdb",
     "ibis-framework",
@@ -93,7 +93,7 @@ def variant(step: Step, values: Mapping[str, object]) -> Step:
 
 def declared_parameters(folder: Path) -> dict[str, dict]:
     """Read the parameters that each notebook of the plan declares, by notebook and name."""
-    from helpers.notebook_files import read_parameters
+    from helpers.publishing.notebook_files import read_parameters
 
     missing = [step.name for step in PLAN if not (folder / f"{step.name}.ipynb").is_file()]
     if missing:
@@ -110,7 +110,7 @@ def chosen_values(
     it; a setting for one notebook goes before). Raises UsageError for anything that no notebook
     declares, with the nearest right name, and for a value that is not of the declared type.
     """
-    from helpers.notebook_files import coerce
+    from helpers.publishing.notebook_files import coerce
 
     values = {
         notebook: {name: parameter.default for name, parameter in parameters.items()}
@@ -174,7 +174,9 @@ def result_code_digest() -> str:
 def page_code_digest() -> str:
     """Give the digest of the runner's modules and the templates, which decide how pages look."""
     modules = [path for path in HELPERS.rglob("*.py") if _part(path) in _RUNNERS]
-    templates = [path for path in (HELPERS / "templates").rglob("*") if path.is_file()]
+    templates = [
+        path for path in (HELPERS / "publishing" / "templates").rglob("*") if path.is_file()
+    ]
     return _files_digest([*modules, *templates])
 
 

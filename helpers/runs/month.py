@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from helpers import publish
+from helpers.contract.shop import ROOT, load_shop
 from helpers.errors import UsageError, WorkbookError
+from helpers.publishing import publish
 from helpers.records import (
     digest,
     earlier_months,
@@ -24,7 +25,6 @@ from helpers.records import (
 from helpers.runs import keys
 from helpers.runs.locks import one_run, publishing
 from helpers.runs.steps import Done, Job, Progress, cached, run_notebooks
-from helpers.shop import ROOT, load_shop
 
 MOST_MONTHS = 120
 _KEPT_RESULTS = 3
@@ -69,7 +69,7 @@ def report(
     declared = keys.declared_parameters(notebooks)
     keys.chosen_values(settings, declared, shop=found.name, month="")
 
-    from helpers import cleaning
+    from helpers.cleaning import store as cleaning
 
     info = cleaning.prepare(found)
     jobs_of_run = [

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from helpers.contract.shop import ROOT
 from helpers.errors import WorkbookError
-from helpers.pages import GLOSSARY
+from helpers.publishing.pages import GLOSSARY
 from helpers.records import VARIANT, shift_month
-from helpers.shop import ROOT
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Page:
 
 def read_page(name: str, notebook: dict) -> Page:
     """Take an executed notebook apart: title from its first heading, record, tables shown."""
-    from helpers.notebook_files import harvest, normalize
+    from helpers.publishing.notebook_files import harvest, normalize
 
     # A cached notebook may be in an older normal form.
     notebook = normalize(notebook)
@@ -62,7 +62,7 @@ def build_month(
     ``before`` is the published folder of the month before, which may not exist. Raises
     WorkbookError if a file would name a folder of this machine.
     """
-    from helpers.notebook_files import (
+    from helpers.publishing.notebook_files import (
         render_glossary,
         render_month_index,
         render_page,
@@ -189,7 +189,7 @@ def _alerts(page: Page) -> list[dict]:
 
 def _write_tables(page: Page, folder: Path, own: Path) -> None:
     """Write a notebook's tables as CSV, each name led by the notebook's number."""
-    from helpers.notebook_files import write_tables
+    from helpers.publishing.notebook_files import write_tables
 
     folder.mkdir(exist_ok=True)
     own.mkdir()

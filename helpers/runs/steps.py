@@ -10,8 +10,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from helpers import notes, publish
+from helpers import notes
+from helpers.contract.shop import ROOT, Shop
 from helpers.errors import WorkbookError
+from helpers.publishing import publish
 from helpers.records import (
     digest,
     read_notebook,
@@ -21,7 +23,6 @@ from helpers.records import (
 )
 from helpers.runs import kernels, keys
 from helpers.runs.keys import PLAN, Step
-from helpers.shop import ROOT, Shop
 
 Progress = Callable[[str, str, float], None]  # what happened, to which notebook, after seconds
 _SEVERAL_PAGES = ("05_campaign_uplift",)
@@ -121,7 +122,7 @@ def _values(job: Job, step: Step) -> dict[str, object]:
 
 
 def _key(job: Job, step: Step, done: Mapping[str, Done]) -> str:
-    from helpers.notebook_files import digest_cells
+    from helpers.publishing.notebook_files import digest_cells
 
     return keys.notebook_key(
         cells=digest_cells(job.notebooks / f"{step.notebook}.ipynb"),
@@ -197,7 +198,7 @@ def _hand_over(job: Job, step: Step, done: Mapping[str, Done]) -> Path:
 
 def _run(job: Job, step: Step, key: str, records: Path, progress: Progress) -> Done:
     """Run one notebook in this thread and cache its result."""
-    from helpers.notebook_files import normalize, write_notebook
+    from helpers.publishing.notebook_files import normalize, write_notebook
 
     started = time.monotonic()
     progress("runs", step.name, 0.0)

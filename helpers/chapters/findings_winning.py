@@ -1,0 +1,150 @@
+"""What winning customers took, in words: cost by channel, leads, plan, tests, a scenario."""
+
+import pandas as pd
+
+from helpers.chapters.findings import Money, month_of, nothing
+from helpers.measures.cac import TEST_HIGH, TEST_LOW, ShareForTests
+from helpers.show import Finding, count, label, percent
+
+NO_SPEND = (
+    "No marketing spend is recorded, so there is no cost of a customer, a click or a lead. A table "
+    "marketing_spend (channel, starts_at, cost, clicks, leads) turns this section on."
+)
+NO_PLAN = (
+    "Nothing was planned for this year so far as these files know, so spend cannot be held against "
+    "a plan. A table budget (channel, month, planned) turns this section on."
+)
+
+
+def cost_by_channel(channels: pd.DataFrame, ways: pd.DataFrame, money: Money) -> Finding:
+    """What a customer costs by channel, and how the ways to count it differ."""
+    if ways.empty:
+        return nothing(NO_SPEND)
+    words = ways_sentence(ways, money)
+    known = channels.dropna(subset="cac").sort_values("cac")
+    if known.empty:
+        return nothing(f"No channel with spend has enough new customers to be shown. {words}")
+    low, high = known.iloc[0], known.iloc[-1]
+    title = f"A customer of {low['channel']} costs {money(low['cac'])}"
+    if len(known) > 1 and high["cac_low"] > low["cac_high"]:
+        title = f"A customer costs more in {high['channel']} than in {low['channel']}"
+    elif len(known) > 1:
+        title = "No difference in what a customer costs shows between channels"
+    return Finding(
+        title[:90],
+        f"Points with intervals of cost per new customer by channel: {low['channel']} "
+        f"{money(low['cac'])}, {high['channel']} {money(high['cac'])}.",
+        f"A new customer cost {money(low['cac'])} in {label(low['channel'])} "
+        f"({money(low['cac_low'])} to {money(low['cac_high'])}) and {money(high['cac'])} in "
+        f"{label(high['channel'])} ({money(high['cac_low'])} to {money(high['cac_high'])}). "
+        f"{words}",
+    )
+
+
+def ways_sentence(ways: pd.DataFrame, money: Money) -> str:
+    """Say what a customer costs by each way to count it, and which way is not known."""
+    rows = ways.set_index("way")
+    known = [
+        f"{way} {money(row['cac'])} ({money(row['low'])} to {money(row['high'])})"
+        for way, row in rows.iterrows()
+        if pd.notna(row["cac"])
+    ]
+    span = f"From {month_of(rows['first_month'].iloc[0])} to {month_of(rows['last_month'].iloc[0])}"
+    said = f"{span}, a customer cost: {', '.join(known)}." if known else rows["reason"].iloc[0]
+    if rows.loc["fully loaded", "reason"].startswith("No fixed"):
+        said += (
+            " Salaries and other fixed costs of winning customers are recorded nowhere, so there "
+            "is no fully loaded figure."
+        )
+    return said
+
+
+def leads_sentence(leads: pd.DataFrame) -> str:
+    """Say which leads convert most, what became of all, or what it would take to know."""
+    if leads.empty:
+        return (
+            "No leads are recorded. A table leads (lead_id, at, channel, product, cost, "
+            "customer_id once converted) shows what a lead costs and how many convert."
+        )
+    known = leads.dropna(subset="conversion").sort_values("conversion", kind="stable")
+    totals = leads[["leads", "converted", "fresh", "aged", "existing"]].sum()
+    states = (
+        f"Of {count(totals['leads'])} leads {count(totals['converted'])} became customers, "
+        f"{count(totals['fresh'])} are too young to tell, {count(totals['aged'])} have aged "
+        f"without converting, and {count(totals['existing'])} were customers before."
+    )
+    if known.empty:
+        return states
+    best, worst = known.iloc[-1], known.iloc[0]
+    return (
+        f"{states} Within thirty days {percent(best['conversion'])} "
+        f"({percent(best['low'])} to {percent(best['high'])}) of {label(best['lead'])} convert, "
+        f"{percent(worst['conversion'])} ({percent(worst['low'])} to {percent(worst['high'])}) of "
+        f"{label(worst['lead'])}. The cost here is that of the leads themselves, not of the "
+        "channel's spend."
+    )
+
+
+def plan(table: pd.DataFrame, month: str, money: Money) -> Finding:
+    """What was spent against what was planned: the month, the year to date, and the unplanned."""
+    if table.empty:
+        return nothing(NO_PLAN)
+    total = table.set_index("channel").loc["all"]
+    if pd.isna(total["spent"]):
+        return nothing(f"Spend cannot be held against the plan: {NO_SPEND}")
+    now = month_of(f"{month}-01")
+    year = (
+        f"for the year so far {money(total['year_spent'])} against {money(total['year_planned'])}"
+    )
+    loose = table[(table["unplanned"] > 0) & (table["channel"] != "all")]
+    named = "Nothing was spent on a channel in a month without a plan for it."
+    if len(loose):
+        names = ", ".join(f"{label(r.channel)} ({money(r.unplanned)})" for r in loose.itertuples())
+        named = f"Spent without a plan for the month: {names}."
+    if not total["planned"] > 0:
+        return nothing(f"Nothing was planned for {now}; {year}. {named}")
+    apart = total["over"] / total["planned"]
+    where = "on plan" if abs(apart) < 0.005 else (
+        f"{percent(abs(apart))} {'above' if apart > 0 else 'below'} plan"
+    )  # fmt: skip
+    return Finding(
+        f"Spend in {now} is {where}",
+        f"Bars of planned and spent money by channel in {now}: planned "
+        f"{money(total['planned'])} in all, spent {money(total['spent'])}.",
+        f"{now} took {money(total['spent'])} against {money(total['planned'])} planned, {year}. "
+        f"{named}",
+    )
+
+
+def tests_sentence(share: ShareForTests, money: Money) -> str:
+    """Say what share of the month's marketing money went into tests, against the usual guide."""
+    if pd.isna(share.share):
+        return f"What share of marketing goes into tests cannot be said: {share.reason}"
+    place = "inside"
+    if not TEST_LOW <= share.share <= TEST_HIGH:
+        place = "below" if share.share < TEST_LOW else "above"
+    return (
+        f"Tests cost {money(share.cost)} this month, {percent(share.share, 1)} of the {share.of} "
+        f"of {money(share.base)}: {place} the {percent(TEST_LOW, 0)} to {percent(TEST_HIGH, 0)} "
+        "that is often set aside for them. What a test costs is what it declares, not what its "
+        "offers gave away."
+    )
+
+
+def scenario_sentence(scenario: pd.DataFrame, money: Money) -> str:
+    """Say where a budget split by what a customer leaves would move, as a scenario."""
+    if scenario.empty:
+        return (
+            "There is no scenario of moving the budget: it takes two or more channels whose "
+            "customers' value and cost are both known, one of them worth more than it costs."
+        )
+    rows = scenario.sort_values("change", kind="stable")
+    down, up = rows.iloc[0], rows.iloc[-1]
+    return (
+        "A scenario, not advice: the same money split by what a customer leaves after its cost "
+        f"would give {label(up['channel'])} {percent(up['share'])} instead of "
+        f"{percent(up['share_now'])} ({money(up['change'])} more) and {label(down['channel'])} "
+        f"{percent(down['share'])} instead of {percent(down['share_now'])}. It takes averages of "
+        "the past for what the next customer would bring; a channel that is used up brings less. "
+        "A test of a small move says more."
+    )

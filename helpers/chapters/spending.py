@@ -1,0 +1,126 @@
+"""Where money might work harder: next month's spend by channel, and what is kept for testing."""
+
+import numpy as np
+import pandas as pd
+
+from helpers import summaries
+from helpers.measures.cohorts import left_truncated
+from helpers.measures.economics import unit_economics
+from helpers.measures.metrics import money_basis
+from helpers.show import count, label, percent
+from helpers.study import Study
+
+# What the shop's own sources hold to be a healthy share of the budget for tests.
+TESTS = (0.08, 0.12)
+
+
+def scenario(
+    study: Study,
+    acquisition: pd.DataFrame,
+    cohort_ages: pd.DataFrame,
+    periods: pd.DataFrame,
+    *,
+    horizon: int = 365,
+) -> pd.DataFrame:
+    """Divide the month's spend anew by what a channel's customers earn over their cost.
+
+    One row per channel with spend this month: channel, spend, share, cac, ltv, ltv_low, ltv_high,
+    surplus (ltv - cac), suggested_share (surplus where above zero / sum of these), suggested (the
+    same money). Suggested columns are missing where a channel's value is not known; it keeps its
+    spend. A channel with fewer new customers than may be shown is left out. LTV and cost are of
+    the months whose customers have reached ``horizon`` days, not of this month alone.
+    """
+    columns = ["channel", "spend", "share", "cac", "ltv", "ltv_low", "ltv_high", "surplus",
+               "suggested_share", "suggested"]  # fmt: skip
+    truncated = left_truncated(
+        cohort_ages["cohort"],
+        history_starts_at=study.history_starts_at,
+        opened_at=study.shop.opened_at,
+    )
+    value = money_basis(periods)
+    options = {"as_of": study.end, "horizon": horizon, "value": value}
+    options |= {"left_truncated": truncated, "min_cell": study.shop.privacy.min_cell}
+    table = unit_economics(acquisition, cohort_ages, **options)
+    if table.empty:
+        return pd.DataFrame(columns=columns)
+    month = acquisition[acquisition["start"] == pd.Timestamp(study.start)]
+    spend = month.groupby("channel")["cost"].sum()
+    enough = table[table["new_customers"] >= study.shop.privacy.min_cell]
+    rows = enough.join(spend.rename("spend"), how="inner")
+    rows = rows[rows["spend"] > 0].rename_axis("channel").reset_index()
+    surplus = rows["ltv"] - rows["cac"]
+    worth = surplus.clip(lower=0)
+    movable = rows["spend"].where(surplus.notna()).sum()
+    divided = worth / worth.sum() if worth.sum() > 0 else worth * np.nan
+    suggested = (divided * movable).where(surplus.notna())
+    total = rows["spend"].sum()
+    rows = rows.assign(
+        share=rows["spend"] / total, surplus=surplus, suggested=suggested,
+        suggested_share=suggested / total,
+    )  # fmt: skip
+    return rows.sort_values("channel", ignore_index=True)[columns]
+
+
+def sentence(study: Study, table: pd.DataFrame, horizon: int) -> str:
+    """Say what the scenario would move, and why it is no more than a scenario."""
+    if table.empty:
+        return (
+            "No spend of this month can be set against what its customers earn. A table "
+            "marketing_spend (channel, starts_at, cost) turns this on."
+        )
+    if not table["suggested"].notna().any():
+        return (
+            f"No channel's customers have yet been followed for {count(horizon)} days and earned "
+            "more than they cost, so no other division can be argued for."
+        )
+    move = table["suggested"] - table["spend"]
+    up, down = table.loc[move.idxmax()], table.loc[move.idxmin()]
+    if abs(move).max() < 0.5:
+        return "Spend already lies as the surplus per customer would divide it."
+    return (
+        f"By surplus per customer, {study.money(move.max())} would go to {label(up['channel'])} "
+        f"and {study.money(-move.min())} come from {label(down['channel'])}. Read it as a "
+        "scenario: the next customer costs more than the average one did, and channels help each "
+        "other. Move a little, as a test, and read the effect on the value of customers, not on "
+        "their number."
+    )
+
+
+def tests_sentence(study: Study, acquisition: pd.DataFrame) -> str:
+    """Say what share of the month's budget went into tests that began in it.
+
+    cost of tests = fixed cost + cost per customer x customers in treated arms; budget = that cost
+    + marketing spend of the month.
+    """
+    spend = acquisition.loc[acquisition["start"] == pd.Timestamp(study.start), "cost"].sum()
+    if not study.has("experiments") or not spend > 0:
+        return (
+            "What share of the budget goes into tests cannot be said without the tables "
+            "experiments and marketing_spend."
+        )
+    experiments = summaries.load(study, "experiment_list")
+    moments = summaries.load(study, "experiment_moments")
+    began = pd.to_datetime(experiments["started_date"])
+    inside = experiments[began.between(pd.Timestamp(study.start), pd.Timestamp(study.end))]
+    low, high = (percent(each, 0) for each in TESTS)
+    if inside.empty:
+        return (
+            f"No test began this month, so nothing of its budget was spent on learning; {low} to "
+            f"{high} is a common aim."
+        )
+    control = inside.set_index("experiment_id")["control_arm"]
+    arms = moments[moments["experiment_id"].isin(control.index)]
+    treated = arms[arms["arm"] != arms["experiment_id"].map(control)]
+    n = treated.groupby("experiment_id")["n"].sum()
+    n = inside["experiment_id"].map(n).fillna(0).to_numpy(dtype=float)
+    money = inside[["fixed_cost", "cost_per_customer"]].astype(float)
+    if money.isna().all(axis=1).any():
+        return "A test that began this month has no cost on record, so its share cannot be said."
+    each = money.fillna(0)
+    cost = float((each["fixed_cost"] + each["cost_per_customer"] * n).sum())
+    share = cost / (spend + cost)
+    word = "below" if share < TESTS[0] else "above" if share > TESTS[1] else "within"
+    return (
+        f"Tests that began this month cost {study.money(cost)}, {percent(share)} of the budget "
+        f"with them: {word} the {low} to {high} that is a common aim."
+    )

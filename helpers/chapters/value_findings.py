@@ -1,0 +1,411 @@
+"""What the pictures and tables of value show, in words; see `helpers.chapters.findings`."""
+
+import numpy as np
+import pandas as pd
+
+from helpers.chapters.change_tables import Moved, months_from
+from helpers.chapters.findings import Money, month_of, nothing
+from helpers.measures import lifetimes
+from helpers.measures.ltv import FormulaValue
+from helpers.measures.repurchase import Churn
+from helpers.show import Finding, count, label, percent, ratio
+
+
+def family(long: pd.DataFrame, money: Money) -> Finding:
+    """Revenue, margin and margin after service by age."""
+    known = long.dropna(subset="per_customer")
+    if known.empty:
+        return nothing("No cohort is old enough, or large enough, to say what a customer earned.")
+    age = int(known["horizon"].max())
+    last = known[known["horizon"] == age].set_index("measure")["per_customer"]
+    missing = long[long["per_customer"].isna() & (long["cohorts"] > 0)]
+    why = " ".join(dict.fromkeys(missing["reason"]))
+    parts = ", ".join(f"{money(amount)} {_of(name)}" for name, amount in last.items())
+    return Finding(
+        f"By day {age} a customer has brought {money(last.iloc[0])} of {last.index[0]}",
+        f"Lines of cumulative value per customer by age in days; at {age} days {parts}.",
+        f"The same customers, at {age} days: {parts}. {why}".strip(),
+    )
+
+
+def _of(measure: str) -> str:
+    return "of margin after service" if measure == "after service" else f"of {measure}"
+
+
+def three_steps(table: pd.DataFrame, cohort: object, value: str, money: Money) -> Finding:
+    """One cohort followed month by month."""
+    known = table.dropna(subset="per_customer")
+    if known.empty:
+        why = table["reason"].iloc[0] if len(table) else "No cohort has a whole month."
+        return nothing(f"No cohort can be followed. {why}")
+    last = known.iloc[-1]
+    return Finding(
+        f"Customers of {month_of(cohort)} have brought {money(last['per_customer'])} each",
+        f"Line with band of cumulative {value} per customer of one cohort by month, up to "
+        f"{money(last['per_customer'])} in month {int(last['age'])}.",
+        f"{money(last['amount'])} of {value} so far / {count(last['customers'])} customers who "
+        f"joined in {month_of(cohort)} = {money(last['per_customer'])} (95% interval "
+        f"{money(last['low'])} to {money(last['high'])}).",
+    )
+
+
+def drivers(row: pd.Series, outside: float, money: Money) -> str:
+    """Say what serving customers costs per order and per active month, and what it leaves out."""
+    if not row["contacts"] > 0:
+        return (
+            "No cost to serve is recorded, so margin stands for value. A table service_costs "
+            "(customer_id, at, amount) turns this on."
+        )
+    each = [row["amount"] / row[name] if row[name] > 0 else np.nan
+            for name in ("orders", "active_months")]  # fmt: skip
+    rest = f" {money(outside)} belongs to nobody with an order by then, and is in no value here."
+    return (
+        f"Serving customers cost {money(row['amount'])} in {count(row['contacts'])} entries: "
+        f"{money(each[0])} per order, {money(each[1])} per customer and month with an order. "
+        "Each entry is charged to its own customer on its day; shipping and payment fees are in "
+        f"the margin already.{rest if round(outside, 2) else ''}"
+    )
+
+
+def segments(rows: pd.DataFrame, what: str, basis: str, money: Money) -> Finding:
+    """Value by the values of one dimension."""
+    known = rows[~rows["value"].astype(str).str.startswith("withheld (")] if len(rows) else rows
+    known = known.dropna(subset="per_customer") if len(rows) else rows
+    if len(known) < 2:
+        return nothing(f"Fewer than two segments by {what} can be compared: {_turn_on(what)}")
+    high = known.loc[known["per_customer"].idxmax()]
+    low = known.loc[known["per_customer"].idxmin()]
+    apart = high["low"] > low["high"]
+    names = [label(each["value"], 24) for each in (high, low)]
+    title = f"By {what}: {high['value']} is worth more than {low['value']}"
+    if not apart or len(title) > 90:
+        title = f"Segments by {what} {'differ' if apart else 'are not clearly apart'}"
+    member = (
+        " Members chose to join, and good customers join more easily: the difference is not what "
+        "the program did." if what == "loyalty program" else ""
+    )  # fmt: skip
+    return Finding(
+        title[:90],
+        f"Points with intervals of {basis} per customer by {what}: {high['value']} "
+        f"{money(high['per_customer'])}, {low['value']} {money(low['per_customer'])}.",
+        f"{names[0]}: {money(high['per_customer'])} ({money(high['low'])} to "
+        f"{money(high['high'])}, {count(high['customers'])} customers); {names[1]}: "
+        f"{money(low['per_customer'])} ({money(low['low'])} to {money(low['high'])}, "
+        f"{count(low['customers'])}). The best and the worst of {count(len(known))} differ by "
+        f"chance, too.{member}",
+    )
+
+
+def _turn_on(what: str) -> str:
+    return (
+        f"the shop's files tell no {what}, or too few customers of it. data/README.md names the "
+        "column."
+    )
+
+
+def windows(table: pd.DataFrame, money: Money) -> str:
+    """Say how much hangs on the choice of the inactivity window."""
+    known = table.dropna(subset="days")
+    if known.empty:
+        why = table["reason"].iloc[0] if len(table) else "No purchase was followed by another."
+        return f"No window can be tried, so what follows takes a year. {why}"
+    first, last = known.iloc[0], known.iloc[-1]
+    if len(known) == 1:
+        return f"Only one window can be tried, of {count(first['days'])} days. {first['reason']}"
+    if not (first["value"] > 0 and last["value"] > 0):
+        why = " ".join(dict.fromkeys(text for text in known["reason"] if text))
+        return (
+            f"Windows of {count(first['days'])} to {count(last['days'])} days can be tried, and "
+            f"the formula has no value for all of them: {why}"
+        )
+    return (
+        f"With a window of {count(first['days'])} days the formula says {money(first['value'])}, "
+        f"with {count(last['days'])} days {money(last['value'])}: "
+        f"{ratio(last['value'] / first['value'])} times as much, from the same purchases."
+    )
+
+
+def retention(table: pd.DataFrame) -> Finding:
+    """Customers retained from month to month."""
+    known = table.dropna(subset="crr")
+    if len(known) < 2:
+        return nothing(
+            "History is not longer than the window by two months, so no month says who was kept."
+        )
+    now = known.iloc[-1]
+    return Finding(
+        f"{percent(now['crr'], 1)} of active customers were kept in {month_of(now['start'])}",
+        f"Line with band of the share of active customers kept by month, {percent(now['crr'], 1)} "
+        f"in {month_of(now['start'])}.",
+        f"{month_of(now['start'])}: {count(now['at_start'])} active at the start (S), "
+        f"{count(now['kept'])} of them kept, {count(now['new_active'])} new (N), "
+        f"{count(now['back'])} came back, {count(now['at_end'])} at the end (E). Kept / S = "
+        f"{percent(now['crr'], 1)}; (E - N) / S = {percent(now['crr_formula'], 1)}, which takes "
+        "those who came back for kept.",
+    )
+
+
+def jumps(table: pd.DataFrame, money: Money, *, cap: float) -> str:
+    """Say how far the formula's value jumps from month to month, and what smoothing does."""
+    known = table.dropna(subset="value")
+    kinds = [known[known["kind"] == kind]["value"] for kind in ("of the month", "smoothed")]
+    if min(map(len, kinds)) < 2:
+        return "Too few months have a churn to show what smoothing does."
+    words = [f"{money(each.min())} to {money(each.max())}" for each in kinds]
+    capped = int((known["note"].str.contains("cap", na=False)).sum())
+    tail = f" The cap of {cap:g} months was used {count(capped)} times." if capped else ""
+    return (
+        f"With the churn of one month, the formula's value runs from {words[0]} over the months; "
+        f"with churn smoothed over several, from {words[1]}.{tail}"
+    )
+
+
+def stages(table: pd.DataFrame, lost: pd.DataFrame) -> Finding:
+    """Who leaves: after the first purchase, the second, and so on."""
+    if len(lost) < 2:
+        return nothing("Too few repeat purchases were followed to tell new customers from loyal.")
+    first, last = lost.iloc[0], lost.iloc[-1]
+    age = ""
+    if len(table) > 1:
+        ends = table.iloc[0], table.iloc[-1]
+        age = (
+            f" By time: {percent(ends[0]['churn'], 1)} a month in the first quarter as a customer, "
+            f"{percent(ends[1]['churn'], 1)} in quarter {int(ends[1]['stage'])}."
+        )
+    word = "falls" if last["high"] < first["low"] else "does not clearly fall"
+    return Finding(
+        f"The share that leaves {word} from purchase 1 to {int(last['number'])}",
+        f"Points with intervals of the share lost after each purchase: {percent(first['lost'])} "
+        f"after the first, {percent(last['lost'])} after number {int(last['number'])}.",
+        f"After the first purchase {percent(first['lost'])} leave, after number "
+        f"{int(last['number'])} {percent(last['lost'])}.{age} Nobody need have changed: those who "
+        "leave easily have left.",
+    )
+
+
+def one_rate_or_many(table: pd.DataFrame, observed: pd.Series, money: Money) -> str:
+    """Say how far the formula goes wrong, and in which direction, for each churn."""
+    if table.empty:
+        return "Too few purchases were followed to tell one churn rate from many."
+    made = table.iloc[-1]
+    if pd.isna(made["value"]):
+        words = ", ".join(f"{row['purchases']:.1f} {row['churn']}" for _, row in table.iterrows())
+        return f"Without a margin only purchases of a life can be compared: {words}."
+    parts = [
+        f"{percent(abs(row['value'] / made['value'] - 1))} too "
+        f"{'low' if row['value'] < made['value'] else 'high'} with the churn {row['churn']}"
+        for _, row in table.iloc[:-1].iterrows()
+        if made["value"] > 0 and pd.notna(row["value"])
+    ]
+    seen = (
+        f" By day {int(observed['horizon'])} customers have brought "
+        f"{money(observed['per_customer'])}, with no assumption."
+        if pd.notna(observed["per_customer"])
+        else ""
+    )
+    return (
+        f"If each customer has an own rate of leaving, a new one is worth {money(made['value'])} "
+        f"over a whole life. Against that, one rate for all is {'; '.join(parts)}.{seen}"
+    )
+
+
+def sensitivity(table: pd.DataFrame, value: FormulaValue, money: Money) -> Finding:
+    """How the formula answers to its three inputs."""
+    if table.empty:
+        return nothing(f"Without a formula value there is nothing to vary. {value.reason}")
+    at = table[np.isclose(table["change"], -0.6)].set_index("input")["value"]
+    return Finding(
+        f"Cutting churn by 60% takes the formula from {money(value.value)} to {money(at['Churn'])}",
+        f"Three panels of the formula's value against churn, spend and margin rate; at 60% less: "
+        f"{', '.join(f'{name} {money(amount)}' for name, amount in at.items())}.",
+        "Spend and margin move the value in proportion. Churn works as one over itself: the lower "
+        "it is already, the more the next point brings, and the more an error in it costs.",
+    )
+
+
+def steps(found: Moved, money: Money) -> Finding:
+    """What moved value between two periods."""
+    if found.reason:
+        return nothing(f"What moved value cannot be told. {found.reason}")
+    first, last = found.steps.iloc[0], found.steps.iloc[-1]
+    moves = found.steps.iloc[1:-1]
+    change = last["amount"] - first["amount"]
+    ends = f"from {money(first['amount'])} to {money(last['amount'])}"
+    if moves.empty:
+        return nothing(f"Nothing moved between {first['step']} and {last['step']}.")
+    top = moves.loc[moves["amount"].abs().idxmax()]
+    word = "up" if change > 0 else "down"
+    return Finding(
+        f"{money(abs(change))} {word}; {top['step'].lower()} moved it most"[:90],
+        f"Waterfall {ends} of {first['step']} and {last['step']}; largest step {top['step']} "
+        f"{money(top['amount'])}.",
+        f"{label(first['step'])} to {label(last['step'])}: {ends}. The largest step is "
+        f"{top['step'].lower()} with {money(top['amount'])}. The steps add up to the cent.",
+    )
+
+
+def concentration(table: pd.DataFrame) -> Finding:
+    """What the top customers bring."""
+    known = table.dropna(subset="share_of_revenue")
+    known = known[known["scope"] == "all customers"]
+    if known.empty:
+        return nothing("There are too few customers to show what the top ones bring.")
+    near = known.loc[(known["top"] - 0.2).abs().idxmin()]
+    rest = table[(table["scope"] != "all customers") & np.isclose(table["top"], near["top"])]
+    without = ""
+    if len(rest) and pd.notna(rest["share_of_revenue"].iloc[0]):
+        without = f" Without companies it is {percent(rest['share_of_revenue'].iloc[0])}."
+    elif rest.empty:
+        without = " Companies cannot be told apart, or too few of them bought."
+    return Finding(
+        f"The top {percent(near['top'])} of customers bring "
+        f"{percent(near['share_of_revenue'])} of revenue",
+        f"Line of the share of revenue by the share of customers, largest first: "
+        f"{percent(near['share_of_revenue'])} from the top {percent(near['top'])}.",
+        f"The top {percent(near['top'])} ({count(near['customers'])} customers) brought "
+        f"{percent(near['share_of_revenue'])} of all revenue so far.{without} Old customers have "
+        "had more time, so part of this is age.",
+    )
+
+
+def season(index: pd.DataFrame, years: pd.DataFrame, fmt) -> Finding:
+    """Calendar months against the level around them."""
+    if index.empty:
+        return nothing(
+            "A calendar month needs a year around it: history is shorter than thirteen months. "
+            + _year_on_year(years)
+        )
+    best, worst = index.loc[index["index"].idxmax()], index.loc[index["index"].idxmin()]
+    most = int(index["years"].max())
+    single = " Each was seen once: a season and a single event look alike." if most == 1 else ""
+    return Finding(
+        f"{best['name']} stands {percent(best['index'] - 1)} above the year around it",
+        f"Bars of revenue by calendar month over the mean of the year around it: highest "
+        f"{best['name']} {fmt(best['index'])}, lowest {worst['name']} {fmt(worst['index'])}.",
+        f"{best['name']} brings {fmt(best['index'])} times the level of the year around it, "
+        f"{worst['name']} {fmt(worst['index'])}; from at most {count(most)} "
+        f"year{'s' * (most > 1)} a month.{single} {_year_on_year(years)}".strip(),
+    )
+
+
+def _year_on_year(years: pd.DataFrame) -> str:
+    known = years.dropna(subset="change")
+    if known.empty:
+        return "No whole month has one a year before it."
+    now = known.iloc[-1]
+    sale = f", with a promotion ({now['promotions']})" if now["promotions"] else ""
+    return (
+        f"{month_of(now['month'])} was {percent(abs(now['change']))} "
+        f"{'above' if now['change'] >= 0 else 'below'} the year before{sale}."
+    )
+
+
+def new_or_returning(table: pd.DataFrame) -> str:
+    """Say how far three definitions of returning customers are apart in one month."""
+    known = table.dropna(subset="new_share")
+    if known.empty:
+        return "No month has a customer."
+    now = known.iloc[-1]
+    year = (
+        f"{percent(now['returning_year_share'])} had ordered in the twelve months before"
+        if pd.notna(now["returning_year_share"])
+        else "history is too short to look twelve months back"
+    )
+    return (
+        f"Of the customers of {month_of(now['month'])} {percent(now['returning_ever_share'])} had "
+        f"ordered in an earlier month, and {year}; of all customers so far "
+        f"{percent(now['repeaters_share'])} have ordered more than once. The first counts who was "
+        "ever there, the second forgets them after a year, the third counts people, not visits, "
+        "and rises with the age of the shop."
+    )
+
+
+def waits(table: pd.DataFrame) -> Finding:
+    """How long customers wait for the next order."""
+    if table.empty:
+        return nothing("Nobody has bought a second time, so there is no time between orders.")
+    top, first = table.loc[table["share"].idxmax()], table.iloc[0]
+    early = f"within {int(first['days'])} days"
+    return Finding(
+        f"{percent(first['share'])} of waits for the next order end {early}",
+        f"Bars of the share of waits for the next order by their length; most, "
+        f"{percent(top['share'])}, at {top['wait']}.",
+        f"{percent(first['share'])} end {early}, {percent(table['share'].sum())} within the "
+        "longest shown; the rest is still open, or never ends. Waits that are still open count "
+        "for the days they were seen.",
+    )
+
+
+def other_tools(table: pd.DataFrame, money: Money) -> str:
+    """Say how far the same customers' value differs by the way it is counted."""
+    known = table.iloc[[0, 1, 2]].dropna(subset="gross")
+    if known.empty:
+        return "No cohort has lived through twelve months, so the ways cannot be compared."
+    high, low = known.loc[known["gross"].idxmax()], known.loc[known["gross"].idxmin()]
+    if len(known) == 1 or high["gross"] == low["gross"]:
+        return f"All ways that apply give {money(high['gross'])} before refunds."
+    return (
+        f"Before refunds, '{high['what']}' gives {money(high['gross'])} and '{low['what']}' "
+        f"{money(low['gross'])}: the same customers, {ratio(high['gross'] / low['gross'])} times "
+        "as much. Compare two tools only after you know the age, the cohorts and the refunds."
+    )
+
+
+def two_groups(table: pd.DataFrame, money: Money) -> Finding:
+    """Two made-up groups with the same revenue and another value."""
+    worth = table.pivot(index="group", columns="measure", values="value")
+    first, last = worth.iloc[0], worth.iloc[-1]
+    return Finding(
+        "The same revenue per customer, and a third more value after service"
+        if first["revenue"] == last["revenue"] and first["after service"] > last["after service"]
+        else "Revenue and value after service part ways",
+        f"Bars by measure for two groups: revenue {money(first['revenue'])} each, after service "
+        f"{money(first['after service'])} and {money(last['after service'])}.",
+        f"Both bring {money(first['revenue'])} of revenue. Group A leaves "
+        f"{money(first['after service'])} after service, group B {money(last['after service'])}: "
+        "a budget by revenue would pay as much for either.",
+    )
+
+
+def formula_terms(value: FormulaValue, churn: Churn, simple: dict[str, float], money: Money) -> str:
+    """Write the simple customer value with its figures: order value x frequency x lifespan."""
+    if value.reason or not np.isfinite(simple["value"]):
+        return f"The simple customer value cannot be given. {value.reason or churn.reason}"
+    return (
+        f"Order value {money(simple['apv'])} x {ratio(simple['pf'], 2)} purchases per active month "
+        f"x {simple['months']:.1f} months of life = {money(simple['value'])} of revenue; times "
+        f"the margin rate of {percent(value.margin_rate, 1)} it is the formula's "
+        f"{money(value.value)}."
+    )
+
+
+def lives(life: lifetimes.Lifetime, since: object, until: object) -> str:
+    """Say over how long a history lifetimes were seen."""
+    months = months_from(since, until) + 1
+    total = life.ended + life.open
+    if not total:
+        return "Nobody was followed for as long as the window, so no lifetime can be told."
+    if not life.horizon:
+        return (
+            f"{count(life.ended)} of {count(total)} customers whose window could close have "
+            f"ended. {life.restricted.reason}"
+        )
+    return (
+        f"{count(life.ended)} of {count(total)} customers whose window could close have ended. A "
+        f"history of {count(months)} months cannot show a longer life: the restricted mean counts "
+        f"what was lived within {count(life.horizon)} days, and no more."
+    )
+
+
+def customer_list(moments: pd.Series, money: Money, *, min_cell: int = 10) -> str:
+    """Say how many customers the list of values holds, and what the one in the middle brought."""
+    number = moments["customers"]
+    if number < min_cell:
+        return "There are too few customers to say anything of the one in the middle."
+    mean = moments["revenue"] / number
+    return (
+        f"The list holds {count(number)} customers. The one in the middle has brought "
+        f"{money(moments['median_revenue'])} of revenue, the mean is {money(mean)}: a few large "
+        "customers pull a mean up. It stays in the shop's folder, for its owner alone, and consent "
+        "plays no part in it, so it is not a list of whom to write to."
+    )

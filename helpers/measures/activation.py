@@ -1,0 +1,108 @@
+"""How soon new customers find value: activation by cohort, time to first and second value."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from helpers.measures import repurchase
+from helpers.measures.metrics import Estimate, wilson
+from helpers.show import count, percent
+
+# Whether a cohort was activated is asked two weeks after the first order; the first value should
+# come by the third day, the second by the seventh.
+ACTIVATION_DAYS, FIRST_DAYS, SECOND_DAYS = 14, 3, 7
+
+
+def by_cohort(waits: pd.DataFrame, *, as_of: date, least: int = 10) -> pd.DataFrame:
+    """Give the activation rate of each cohort: reached step 1 within 14 days / new customers.
+
+    One row per month of first order: start, customers, activated, rate, low, high (Wilson). The
+    rate is missing for a cohort that has not wholly lived 14 days, or has fewer than ``least``
+    customers.
+    """
+    rows = waits[waits["step"] == 1]
+    reached = rows["event"].astype(bool) & (rows["days"] <= ACTIVATION_DAYS)
+    sums = rows.assign(activated=rows["n"].where(reached, 0)).groupby("start")
+    table = sums[["n", "activated"]].sum().rename(columns={"n": "customers"}).reset_index()
+    over = pd.to_datetime(table["start"]) + pd.offsets.MonthEnd(0)
+    over = over + pd.Timedelta(days=ACTIVATION_DAYS)
+    known = (over <= pd.Timestamp(as_of)) & (table["customers"] >= max(least, 1))
+    share = wilson(table["activated"], table["customers"].where(known, 0))
+    return table.assign(
+        activated=table["activated"].astype(float).where(known),
+        rate=share.value, low=share.low, high=share.high,
+    )  # fmt: skip
+
+
+def reached(waits: pd.DataFrame, step: int, days: int, *, least: int = 10) -> Estimate:
+    """Estimate which share of new customers reaches a step within so many days (Kaplan-Meier).
+
+    Customers too young to tell count for the days they were seen. Missing where fewer than
+    ``least`` have been seen for so long.
+    """
+    rows = waits[waits["step"] == step].assign(order_number=1)
+    seen = int(rows.loc[(rows["days"] >= days) | rows["event"].astype(bool), "n"].sum())
+    if seen < least:
+        reason = f"Fewer than {least} new customers have been seen for {days} days."
+        return Estimate(np.nan, np.nan, np.nan, seen, reason)
+    return repurchase.repeat_within(rows, days)
+
+
+def time_to_value(
+    waits: pd.DataFrame, step: int = 1, *, share: float = 0.5, least: int = 10
+) -> Estimate:
+    """Find the days after which a share (half: the median) of new customers has reached a step.
+
+    Kaplan-Meier, censored at the month's end, while at least ``least`` are still waiting; the
+    interval is that of Brookmeyer and Crowley (1982): the days at which the curve's band holds the
+    share. Missing, with a reason, where the share was not reached in the time seen.
+    """
+    rows = waits[waits["step"] == step]
+    curve = repurchase.observed(repurchase.survival(rows), least)
+    if curve.empty:
+        return Estimate(np.nan, np.nan, np.nan, 0, "Too few new customers were seen.")
+
+    def first(column: str) -> float:
+        over = curve.loc[curve[column] <= 1 - share, "days"]
+        return float(over.iloc[0]) if len(over) else np.nan
+
+    n = int(rows["n"].sum())
+    value, reason = first("waiting"), ""
+    if np.isnan(value):
+        so_far = 1 - float(curve["waiting"].iloc[-1])
+        seen = f"{percent(so_far)} in the {count(curve['days'].iloc[-1])} days seen"
+        reason = f"Fewer than {'half' if share == 0.5 else percent(share)} at all, {seen}."
+    return Estimate(value, first("low"), first("high"), n, reason)
+
+
+def value_curve(waits: pd.DataFrame, *, most: int = 30, least: int = 10) -> pd.DataFrame:
+    """Give the share that reached each step by day, with its band: step, days, share, low, high.
+
+    From the day of the first order (0) to ``most``, while at least ``least`` are still waiting.
+    """
+    parts = []
+    for step, name in ((1, "first value"), (2, "second value")):
+        curve = repurchase.observed(repurchase.survival(waits[waits["step"] == step]), least)
+        curve = curve[curve["days"] <= most]
+        parts.append(
+            pd.DataFrame(
+                {"step": name, "days": curve["days"], "share": 1 - curve["waiting"],
+                 "low": 1 - curve["high"], "high": 1 - curve["low"], "at_risk": curve["at_risk"]}
+            )
+        )  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def value_table(waits: pd.DataFrame, *, least: int = 10) -> pd.DataFrame:
+    """Set out how soon new customers find value: what, figure, low, high, unit (share or days)."""
+    lines = []
+    for step, days, name in ((1, FIRST_DAYS, "First value"), (2, SECOND_DAYS, "Second value")):
+        found = reached(waits, step, days, least=least)
+        lines.append((f"{name} by day {days}", found, "share"))
+        middle = time_to_value(waits, step, least=least)
+        lines.append((f"{name}: median days", middle, "days"))
+    return pd.DataFrame(
+        [(what, e.value, e.low, e.high, unit, e.n, e.reason) for what, e, unit in lines],
+        columns=["what", "figure", "low", "high", "unit", "n", "reason"],
+    )

@@ -1,0 +1,1 @@
+"""What is estimated: purchase and spend models, forecasts and their check, experiments."""

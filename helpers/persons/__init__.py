@@ -1,0 +1,1 @@
+"""Who is behind a pseudonym, who is to be forgotten, and where their ids stand in texts."""

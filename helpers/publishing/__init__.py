@@ -1,0 +1,1 @@
+"""From executed notebooks to a month in its place: normal form, pages, all or nothing."""

@@ -1,0 +1,480 @@
+"""Clean tables to summaries, as Ibis expressions that any engine can say.
+
+Money is in whole minor units. Summaries hold facts; whether a cell may be shown is decided in
+`helpers.measures.cohorts`.
+"""
+
+import ibis
+from ibis.expr import types as ir
+
+PRE_DAYS, WINDOW_DAYS = 180, 60
+MONEY = ("revenue", "margin", "refunds", "cost")
+HORIZONS = (30, 60, 90, 180, 365, 730)
+
+
+def scope(orders: ir.Table) -> ir.Table:
+    """One row for all order lines given: rows, orders, customers, money, first and last day."""
+    sale = ~orders.is_refund
+    return orders.aggregate(
+        rows=orders.count(where=orders.part == 1),
+        orders=orders.order_id.nunique(where=sale),
+        customers=orders.customer_id.nunique(),
+        refund_rows=orders.count(where=orders.is_refund),
+        revenue=orders.revenue.sum().fill_null(0),
+        first_day=orders.order_date.min(),
+        last_day=orders.order_date.max(),
+    )
+
+
+def _counted_lines(orders: ir.Table) -> ir.Table:
+    """Order lines on the day they count on, with the margin that is known of each.
+
+    A refund stands on the day of the order it refunds, or on its own day if that order is not
+    known. The cost of a refund is known where that of its order is: without a cost of its own the
+    goods did not come back. ``known`` is the day from which the shop knew of the line.
+    """
+    sales, back = orders.filter(~orders.is_refund), orders.filter(orders.is_refund)
+    # Only refunds are joined, and only to the orders that have one: few rows of either.
+    sold = sales.semi_join(back, sales.order_id == back.refund_of)
+    sold = sold.group_by(sold_order=sold.order_id, sold_customer=sold.customer_id).aggregate(
+        sold_day=sold.order_date.min(), sold_known=sold.margin.notnull().all()
+    )
+    linked = back.left_join(
+        sold, [back.refund_of == sold.sold_order, back.customer_id == sold.sold_customer]
+    )
+    unknown = ibis.null("int64")
+    refund = ibis.ifelse(linked.sold_known, linked.margin.fill_null(linked.revenue), unknown)
+    of_known = ibis.ifelse(linked.sold_known.isnull(), linked.margin, refund)
+    refunded = linked.mutate(day=linked.sold_day.fill_null(linked.order_date), margin=of_known)
+    kept = ("customer_id", "day", "order_id", "is_refund", "quantity", "revenue", "margin",
+            "order_cost", "event_date", "known_date")  # fmt: skip
+    return ibis.union(
+        sales.mutate(day=sales.order_date).select(kept), refunded.select(kept), distinct=False
+    )
+
+
+def customer_days(orders: ir.Table) -> ir.Table:
+    """One row per customer and day: orders, units, revenue, margin, refunds and cost.
+
+    ``revenue`` and ``margin`` are net of refunds, which stand on the day of their sale;
+    ``refunds`` is positive; ``margin`` and ``cost`` cover the lines whose cost is known, and
+    ``margin_revenue`` is the revenue of those. ``order_cost`` is the part of cost that an order
+    causes whatever its value (shipping and payment fees).
+    """
+    lines, unknown = _counted_lines(orders), ibis.null("int64")
+    lines = lines.mutate(
+        cost=lines.revenue - lines.margin,
+        order_cost=ibis.ifelse(lines.margin.notnull(), lines.order_cost.fill_null(0), unknown),
+    )
+    sale = ~lines.is_refund
+    return lines.group_by("customer_id", "day").aggregate(
+        orders=lines.order_id.nunique(where=sale),
+        units=lines.quantity.sum().fill_null(0),
+        revenue=lines.revenue.sum(),
+        margin=lines.margin.sum().fill_null(0),
+        margin_revenue=lines.revenue.sum(where=lines.margin.notnull()).fill_null(0),
+        refunds=-lines.revenue.sum(where=lines.is_refund).fill_null(0),
+        cost=lines.cost.sum().fill_null(0),
+        order_cost=lines.order_cost.sum().fill_null(0),
+    )
+
+
+def known_months(orders: ir.Table) -> ir.Table:
+    """Months by the month in which their lines became known: orders, revenue, margin, refunds.
+
+    ``start`` is the month that lines count in (a refund: that of its sale), ``known`` the month
+    in which they happened or, if later, became known; sales and refunds apart. Summed over
+    ``known`` up to a month, this is what could be known of ``start`` by then. An order counts from
+    its first line on, once for each day as in `customer_days`.
+    """
+    lines = _counted_lines(orders)
+    seen = ibis.greatest(lines.event_date, lines.known_date.fill_null(lines.event_date))
+    lines = lines.mutate(
+        start=lines.day.truncate("M").cast("date"), known=seen.truncate("M").cast("date")
+    )
+    none, keys = ibis.literal(0, "int64"), ("start", "known", "is_refund")
+    money = lines.group_by(*keys).aggregate(
+        revenue=lines.revenue.sum(), margin=lines.margin.sum().fill_null(0),
+        refunds=-lines.revenue.sum(where=lines.is_refund).fill_null(0),
+    )  # fmt: skip
+    sales = lines.filter(~lines.is_refund)
+    each = sales.group_by("customer_id", "day", "order_id", "start", "is_refund").aggregate(
+        known=sales.known.min()
+    )
+    counted = each.group_by(*keys).aggregate(orders=each.count())
+    names = ("orders", *MONEY[:3])
+    parts = (
+        part.select(*keys, **{name: part[name] if name in part.columns else none for name in names})
+        for part in (money, counted)
+    )
+    both = ibis.union(*parts, distinct=False)
+    return both.group_by(*keys).aggregate(**{name: both[name].sum() for name in names})
+
+
+def purchase_days(days: ir.Table) -> ir.Table:
+    """The customer-days on which something was bought and not all of it given back."""
+    returned = (days.refunds > 0) & (days.revenue <= 0)
+    return days.filter((days.orders > 0) & ~returned)
+
+
+def customer_facts(days: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+    """One row per customer: first order day, channel, and the model's counts.
+
+    ``cohort_day`` is the day of the first order, missing for a customer known from refunds only.
+    ``frequency`` counts repeat purchase days, ``first_day`` and ``last_day`` are the first and
+    last purchase day (missing where everything was given back); ``spend_frequency`` and
+    ``total_spend`` cover repeat days with spend above zero. The channel is the customer's
+    acquisition channel, else that of the first order.
+    """
+    ordered = days.filter(days.orders > 0)
+    cohort = ordered.group_by("customer_id").aggregate(cohort_day=ordered.day.min())
+    bought = purchase_days(days)
+    bounds = bought.group_by("customer_id").aggregate(
+        first_day=bought.day.min(), last_day=bought.day.max(), frequency=bought.count() - 1
+    )
+    repeat = bought.join(bounds.select("customer_id", "first_day"), "customer_id")
+    repeat = repeat.filter((repeat.day > repeat.first_day) & (repeat.revenue > 0))
+    spend = repeat.group_by("customer_id").aggregate(
+        spend_frequency=repeat.count(), total_spend=repeat.revenue.sum()
+    )
+    sales = orders.filter(~orders.is_refund)
+    first_lines = sales.join(cohort, "customer_id")
+    first_lines = first_lines.filter(first_lines.order_date == first_lines.cohort_day)
+    ordered_by = first_lines.group_by("customer_id").aggregate(
+        first_channel=first_lines.channel.min()
+    )
+    known = customers.group_by("customer_id").aggregate(
+        known_channel=customers.acquisition_channel.min()
+    )
+    every = days.select("customer_id").distinct()
+    facts = every.left_join(cohort, "customer_id").drop("customer_id_right")
+    facts = facts.left_join(bounds, "customer_id").drop("customer_id_right")
+    for other in (spend, ordered_by, known):
+        facts = facts.left_join(other, "customer_id").drop("customer_id_right")
+    return facts.select(
+        "customer_id", "cohort_day", "first_day", "last_day", "frequency",
+        spend_frequency=facts.spend_frequency.fill_null(0),
+        total_spend=facts.total_spend.fill_null(0),
+        channel=facts.known_channel.fill_null(facts.first_channel).fill_null("unknown"),
+    )  # fmt: skip
+
+
+def customer_states(facts: ir.Table) -> ir.Table:
+    """Distinct purchase histories: frequency, first and last day, channel, and how many have it."""
+    bought = facts.filter(facts.first_day.notnull())
+    return bought.group_by("frequency", "first_day", "last_day", segment=bought.channel).aggregate(
+        n=bought.count()
+    )
+
+
+def spend_states(facts: ir.Table) -> ir.Table:
+    """Distinct repeat spends: days with spend, their total, and how many customers have both."""
+    spent = facts.filter(facts.spend_frequency > 0)
+    return spent.group_by(frequency=spent.spend_frequency, total_spend=spent.total_spend).aggregate(
+        n=spent.count()
+    )
+
+
+def holdout_states(days: ir.Table, *, split: str) -> ir.Table:
+    """Histories up to the day ``split``, with the purchase days that each had after it."""
+    bought = purchase_days(days)
+    before = bought.filter(bought.day <= ibis.date(split))
+    after = bought.filter(bought.day > ibis.date(split))
+    known = before.group_by("customer_id").aggregate(
+        first_day=before.day.min(), last_day=before.day.max(), frequency=before.count() - 1
+    )
+    later = after.group_by("customer_id").aggregate(holdout=after.count())
+    both = known.left_join(later, "customer_id")
+    both = both.mutate(holdout_frequency=both.holdout.fill_null(0))
+    return both.group_by("frequency", "first_day", "last_day", "holdout_frequency").aggregate(
+        n=both.count()
+    )
+
+
+def repeat_orders(days: ir.Table, facts: ir.Table, *, as_of: str) -> ir.Table:
+    """One row: repeat purchase days of the last year, their revenue, margin and costs per order."""
+    bought = purchase_days(days).join(facts.select("customer_id", "first_day"), "customer_id")
+    since = (ibis.date(as_of) - ibis.interval(days=365)).cast("date")
+    repeat = bought.filter((bought.day > bought.first_day) & (bought.day > since))
+    money = ("revenue", "margin", "margin_revenue", "order_cost")
+    return repeat.aggregate(
+        orders=repeat.count(), **{name: repeat[name].sum().fill_null(0) for name in money}
+    )
+
+
+def refund_delays(orders: ir.Table) -> ir.Table:
+    """How long after the sale money goes back: days, and the amount refunded after so many."""
+    sales = orders.filter(~orders.is_refund)
+    sold = sales.group_by(sold_order=sales.order_id, sold_customer=sales.customer_id).aggregate(
+        sold_day=sales.order_date.min()
+    )
+    refunds = orders.filter(orders.is_refund & orders.refunded_date.notnull())
+    linked = refunds.join(
+        sold,
+        [refunds.refund_of == sold.sold_order, refunds.customer_id == sold.sold_customer],
+    )
+    days = linked.event_date.delta(linked.sold_day, unit="day")
+    return linked.group_by(days=ibis.greatest(days, 0)).aggregate(refunds=-linked.revenue.sum())
+
+
+def gaps(days: ir.Table, *, as_of: str) -> ir.Table:
+    """Days from one purchase day to the next, by order number; open waits are censored at as_of."""
+    waits = _waits(days, as_of)
+    return waits.group_by("order_number", "days", "event").aggregate(n=waits.count())
+
+
+PARTS = 20
+
+
+def gap_parts(days: ir.Table, *, as_of: str) -> ir.Table:
+    """Gaps by part: customers fall into 20 parts by the day of their first purchase.
+
+    Gaps of one customer are alike, so intervals for all gaps are found by leaving out one part of
+    the customers at a time.
+    """
+    waits = _waits(days, as_of)
+    number = waits.first_day.delta(ibis.date("1970-01-01"), unit="day")
+    waits = waits.mutate(part=number % PARTS)
+    return waits.group_by("part", "days", "event").aggregate(n=waits.count())
+
+
+def _waits(days: ir.Table, as_of: str) -> ir.Table:
+    """One row per purchase day: its number, the days to the next, and whether that came."""
+    bought = purchase_days(days)
+    window = ibis.window(group_by=bought.customer_id, order_by=bought.day)
+    steps = bought.select(
+        "customer_id", "day",
+        order_number=ibis.row_number().over(window) + 1,
+        next_day=bought.day.lead().over(window),
+        first_day=bought.day.min().over(ibis.window(group_by=bought.customer_id)),
+    )  # fmt: skip
+    until = steps.next_day.fill_null(ibis.date(as_of))
+    return steps.mutate(days=until.delta(steps.day, unit="day"), event=steps.next_day.notnull())
+
+
+def periods(days: ir.Table, facts: ir.Table) -> ir.Table:
+    """Days, months and quarters, in total and by channel: distinct customers, orders, money."""
+    rows = days.join(facts.select("customer_id", "cohort_day", "channel"), "customer_id")
+    parts = []
+    for grain, letter in (("day", "D"), ("month", "M"), ("quarter", "Q")):
+        start, cohort = (rows[name].truncate(letter) for name in ("day", "cohort_day"))
+        for dimension, value in (("all", ibis.literal("all")), ("channel", rows.channel)):
+            tagged = rows.mutate(start=start.cast("date"), cohort=cohort.cast("date"), value=value)
+            active, is_first = tagged.orders > 0, tagged.cohort == tagged.start
+            found = tagged.group_by("start", "value").aggregate(
+                customers=tagged.customer_id.nunique(where=active),
+                new_customers=tagged.customer_id.nunique(where=active & is_first),
+                orders=tagged.orders.sum(), units=tagged.units.sum(),
+                **{name: tagged[name].sum() for name in (*MONEY, "margin_revenue")},
+            )  # fmt: skip
+            # Each customer is new once, so this counts who had been won by the period's end.
+            so_far = ibis.cumulative_window(group_by=found.value, order_by=found.start)
+            known = found.new_customers.sum().over(so_far).cast("int64")
+            found = found.mutate(known_customers=known, grain=ibis.literal(grain))
+            parts.append(found.mutate(dimension=ibis.literal(dimension)))
+    return ibis.union(*parts, distinct=False)
+
+
+def cohort_ages(days: ir.Table, facts: ir.Table) -> ir.Table:
+    """Cohorts of first order month by age: customers, active, orders, money and its squares.
+
+    For each money column: the step's sum, the sum over customers of its square (``_squares``), and
+    the step's increment of the sum over customers of the squared cumulative amount
+    (``_cumulative_squares``: 2 x before x step + step squared), and both of cubes. Steps without
+    activity have no row.
+    """
+    rows = days.join(facts.select("customer_id", "cohort_day", "channel"), "customer_id")
+    elapsed = rows.day.delta(rows.cohort_day, unit="day")
+    months = (rows.day.year() - rows.cohort_day.year()) * 12 + (
+        rows.day.month() - rows.cohort_day.month()
+    )
+    steps = ibis.cases(*((elapsed < end, end) for end in HORIZONS))
+    ages = {"month": months, "days30": elapsed.cast("int64") // 30, "horizon": steps}
+    parts = []
+    for unit, age in ages.items():
+        aged = rows.mutate(age=age.cast("int64"), cohort=rows.cohort_day.truncate("M").cast("date"))
+        aged = aged.filter(aged.age.notnull() & (aged.age >= 0))
+        parts += [cohort_part(aged, facts, unit, name) for name in ("all", "channel")]
+    return ibis.union(*parts, distinct=False)
+
+
+def outside_cohorts(days: ir.Table, facts: ir.Table) -> ir.Table:
+    """Revenue of days that no cohort holds: refunds of orders placed before the files begin."""
+    rows = days.join(facts.select("customer_id", "cohort_day"), "customer_id")
+    rows = rows.filter(rows.cohort_day.isnull() | (rows.day < rows.cohort_day))
+    return rows.aggregate(
+        customers=rows.customer_id.nunique(), revenue=rows.revenue.sum().fill_null(0)
+    )
+
+
+def cohort_part(
+    aged: ir.Table, facts: ir.Table, unit: str, dimension: str, money: tuple[str, ...] = MONEY
+) -> ir.Table:
+    """Cohorts by age for one dimension, a column of both tables or 'all' (see `cohort_ages`).
+
+    ``aged`` holds customer-days with their ``cohort`` and ``age``, ``facts`` one row a customer.
+    """
+    value = ibis.literal("all") if dimension == "all" else aged[dimension]
+    tagged = aged.mutate(value=value)
+    step = tagged.group_by("customer_id", "cohort", "value", "age").aggregate(
+        orders=tagged.orders.sum(), **{name: tagged[name].sum() for name in money}
+    )
+    before = ibis.window(group_by=step.customer_id, order_by=step.age, preceding=(None, 1))
+    step = step.mutate(
+        **{f"{name}_before": step[name].sum().over(before).fill_null(0) for name in money}
+    )
+    sums = {}
+    for name in money:
+        before, after = step[f"{name}_before"], step[f"{name}_before"] + step[name]
+        sums[name] = step[name].sum()
+        for power, what in ((2, "squares"), (3, "cubes")):
+            sums[f"{name}_{what}"] = _power(step[name], power).sum()
+            sums[f"{name}_cumulative_{what}"] = (_power(after, power) - _power(before, power)).sum()
+    found = step.group_by("cohort", "value", "age").aggregate(
+        active=step.count(where=step.orders > 0), orders=step.orders.sum(), **sums
+    )
+    facts = facts.filter(facts.cohort_day.notnull())
+    of = facts.mutate(
+        cohort=facts.cohort_day.truncate("M").cast("date"),
+        value=ibis.literal("all") if dimension == "all" else facts[dimension],
+    )
+    sizes = of.group_by("cohort", "value").aggregate(customers=of.count())
+    return found.join(sizes, ["cohort", "value"]).mutate(
+        age_unit=ibis.literal(unit), dimension=ibis.literal(dimension)
+    )
+
+
+def _power(amount: ir.IntegerColumn, power: int) -> ir.DecimalColumn:
+    """Raise whole minor units to a power, exactly, up to the 38 digits that engines have.
+
+    DuckDB keeps the product of two decimals of up to 18 digits to 18 digits, and fails beyond.
+    """
+    exact = amount.cast("decimal(19, 0)")
+    product = exact
+    for _ in range(power - 1):
+        product = product * exact
+    return product
+
+
+def acquisition(facts: ir.Table, spend: ir.Table, *, as_of: str) -> ir.Table:
+    """Months by channel: new customers, and what was spent, a period's cost spread over its days.
+
+    ``spend`` rows hold a period's own totals; the share of each month is its share of the days.
+    Days after ``as_of`` are left out.
+    """
+    facts = facts.filter(facts.cohort_day.notnull())
+    new = facts.mutate(start=facts.cohort_day.truncate("M").cast("date"))
+    new = new.group_by("start", "channel").aggregate(new_customers=new.count())
+    spend = spend.mutate(last=spend.ends_at.fill_null(spend.starts_at))
+    months = new.select(month="start").distinct()
+    months = months.mutate(month_end=(months.month + ibis.interval(months=1)).cast("date"))
+    pairs = spend.cross_join(months)
+    pairs = pairs.filter((pairs.starts_at < pairs.month_end) & (pairs.last >= pairs.month))
+    low = ibis.greatest(pairs.starts_at, pairs.month)
+    limit = (ibis.date(as_of) + ibis.interval(days=1)).cast("date")
+    high = ibis.least((pairs.last + ibis.interval(days=1)).cast("date"), pairs.month_end, limit)
+    inside = ibis.greatest(high.delta(low, unit="day"), 0).cast("float64")
+    whole = (pairs.last.delta(pairs.starts_at, unit="day") + 1).cast("float64")
+    pairs = pairs.mutate(start=pairs.month, share=inside / whole)
+    spent = pairs.group_by("start", "channel").aggregate(
+        **{
+            name: (pairs[name].fill_null(0) * pairs.share).sum().round(6)
+            for name in ("cost", "clicks", "leads")
+        }
+    )
+    both = new.outer_join(spent, ["start", "channel"])
+    return both.select(
+        start=ibis.coalesce(both.start, both.start_right),
+        channel=ibis.coalesce(both.channel, both.channel_right),
+        new_customers=both.new_customers.fill_null(0),
+        **{name: both[name] for name in ("cost", "clicks", "leads")},
+    )
+
+
+def experiment_moments(
+    days: ir.Table,
+    costs: ir.Table,
+    assignments: ir.Table,
+    experiments: ir.Table,
+    *,
+    as_of: str,
+) -> ir.Table:
+    """Experiment by arm: customers, and sums, squares and cross-products of what followed.
+
+    Intention to treat: every assigned customer counts, from the day of the first assignment for
+    ``window_days``; the covariate is margin of the 180 days before. Margin is less what serving
+    the customer cost on those days, so that a campaign pays for the calls it causes. A customer
+    put in two arms counts in the first, and is counted in ``switched``.
+    """
+    kept = ("customer_id", "day", "orders", "revenue", "margin", "margin_revenue")
+    zero = ibis.literal(0, "int64")
+    served = costs.select(
+        "customer_id",
+        day=costs.date,
+        orders=zero,
+        revenue=zero,
+        margin=-costs.amount,
+        margin_revenue=zero,
+    )
+    days = ibis.union(
+        days.select(*kept[:2], **{name: days[name].cast("int64") for name in kept[2:]}),
+        served,
+        distinct=False,
+    )
+    who = assignments.group_by("experiment_id", "customer_id").aggregate(
+        arm=assignments.arm.argmin(assignments.assigned_at),
+        assigned=assignments.assigned_date.min(),
+        arms=assignments.arm.nunique(),
+    )
+    length = experiment_list(experiments).select("experiment_id", "window_days")
+    who = who.join(length, "experiment_id")
+    seen = who.left_join(days, "customer_id").drop("customer_id_right")
+    age = seen.day.delta(seen.assigned, unit="day")
+    inside = age.notnull() & (age >= 0) & (age < seen.window_days)
+    early = age.notnull() & (age < 0) & (age >= -PRE_DAYS)
+    person = seen.group_by("experiment_id", "customer_id").aggregate(
+        arm=seen.arm.min(), window_days=seen.window_days.min(), arms=seen.arms.min(),
+        assigned=seen.assigned.min(),
+        orders=seen.orders.sum(where=inside).fill_null(0),
+        revenue=seen.revenue.sum(where=inside).fill_null(0),
+        margin=seen.margin.sum(where=inside).fill_null(0),
+        margin_revenue=seen.margin_revenue.sum(where=inside).fill_null(0),
+        pre_margin=seen.margin.sum(where=early).fill_null(0),
+    )  # fmt: skip
+    # Of 19 digits, so that their products have 38 (see _power).
+    exact = {
+        name: person[name].cast("decimal(19, 0)") for name in ("revenue", "margin", "pre_margin")
+    }
+    over = (person.assigned + person.window_days.as_interval("D")).cast("date")
+    return person.group_by("experiment_id", "arm").aggregate(
+        window_days=person.window_days.min(), n=person.count(),
+        complete=(over <= (ibis.date(as_of) + ibis.interval(days=1)).cast("date")).all(),
+        switched=person.count(where=person.arms > 1),
+        buyers=person.count(where=person.orders > 0), orders=person.orders.sum(),
+        margin_revenue=person.margin_revenue.sum(),
+        **{name: person[name].sum() for name in exact},
+        **{f"{name}_squares": (value * value).sum() for name, value in exact.items()},
+        margin_pre_margin=(exact["margin"] * exact["pre_margin"]).sum(),
+    )  # fmt: skip
+
+
+def assigned(assignments: ir.Table) -> ir.Table:
+    """Distinct customers assigned, by experiment."""
+    return assignments.group_by("experiment_id").aggregate(
+        customers=assignments.customer_id.nunique()
+    )
+
+
+def experiment_list(experiments: ir.Table) -> ir.Table:
+    """Experiments as declared; a control arm that is not named is control, a draw is by chance."""
+    return experiments.mutate(
+        control_arm=experiments.control_arm.fill_null("control"),
+        randomized=experiments.randomized.fill_null(True),
+        window_days=experiments.window_days.fill_null(WINDOW_DAYS),
+    )
+
+
+def service(costs: ir.Table) -> ir.Table:
+    """Months: what serving customers cost, and how many costs there were."""
+    rows = costs.mutate(start=costs.date.truncate("M").cast("date"))
+    return rows.group_by("start").aggregate(amount=rows.amount.sum(), contacts=rows.count())

@@ -1,0 +1,259 @@
+"""What customers did with what they were sent, what they answered, and when they found value.
+
+Touchpoints, surveys and activations to small tables, as Ibis expressions that any engine can say.
+"""
+
+import ibis
+from ibis.expr import types as ir
+
+from helpers.summaries.winning import month_of
+
+TIERS = (("top 10%", 0.1), ("next 20%", 0.3), ("next 30%", 0.6), ("last 40%", 1.0))
+# After a message revenue counts for two weeks, a webinar for a month; a survey may be answered as
+# long; fatigue looks back as far.
+REVENUE_DAYS, WEBINAR_DAYS, ANSWER_DAYS, FATIGUE_DAYS = 14, 30, 30, 30
+FLAGS = ("opened", "clicked", "unsubscribed")
+MOST_TOUCHES = 8
+
+
+def value_tiers(days: ir.Table) -> ir.Table:
+    """One row per customer: the tier of the revenue brought so far; equals share a tier."""
+    worth = days.group_by("customer_id").aggregate(revenue=days.revenue.sum())
+    place = ibis.rank().over(order_by=worth.revenue.desc())
+    alike = worth.count().over(group_by=worth.revenue)
+    share = (place + alike / 2) / worth.count().over(ibis.window())
+    tier = ibis.cases(*((share <= edge, name) for name, edge in TIERS), else_=TIERS[-1][0])
+    return worth.select("customer_id", tier=tier)
+
+
+def order_worth(orders: ir.Table) -> ir.Table:
+    """One row per order: buyer, when it was placed, and its revenue net of its own refunds."""
+    sales, back = orders.filter(~orders.is_refund), orders.filter(orders.is_refund)
+    sold = sales.group_by("order_id", "customer_id").aggregate(
+        ordered_at=sales.ordered_at.min(), sold=sales.revenue.sum()
+    )
+    refunds = back.group_by(refunded="refund_of", payee="customer_id").aggregate(
+        back=back.revenue.sum()
+    )
+    both = sold.left_join(
+        refunds, [sold.order_id == refunds.refunded, sold.customer_id == refunds.payee]
+    )
+    return both.select("customer_id", "ordered_at", revenue=both.sold + both.back.fill_null(0))
+
+
+def mails(touchpoints: ir.Table, orders: ir.Table, *, as_of: str) -> ir.Table:
+    """Campaign by step of e-mail: sent, arrived, opened, clicked, unsubscribed, revenue after.
+
+    ``arrived`` are messages delivered, or not known not to be; each ``..._known`` counts messages
+    for which the answer was recorded. ``ripe`` messages are 14 days old by ``as_of``; ``revenue``
+    is that of the orders their customers placed in these 14 days, but only up to the next e-mail
+    (last touch), with ``revenue_squares`` summed over messages, and ``buyers`` counts the messages
+    that any order followed. An order after a mail is not an order because of it. Orders that carry
+    a day but no time count as placed at midnight, so none follows a mail of the same day.
+    """
+    sent = touchpoints.filter(touchpoints.kind.lower() == "email")
+    window = ibis.window(
+        group_by=sent.customer_id, order_by=[sent.sent_at, sent.campaign_id, sent.step]
+    )
+    kept = ("customer_id", "campaign_id", "step", "sent_at", "sent_date", "delivered", *FLAGS)
+    sent = sent.select(
+        *kept, place=ibis.row_number().over(window), following=sent.sent_at.lead().over(window)
+    )
+    end = sent.sent_at + ibis.interval(days=REVENUE_DAYS)
+    last = (sent.sent_date + ibis.interval(days=REVENUE_DAYS)).cast("date")
+    sent = sent.mutate(
+        until=ibis.least(sent.following.fill_null(end), end), ripe=last <= ibis.date(as_of)
+    )
+    worth = order_worth(orders).select(who="customer_id", at="ordered_at", revenue="revenue")
+    after = sent.left_join(
+        worth, [sent.customer_id == worth.who, sent.sent_at <= worth.at, worth.at < sent.until]
+    )
+    each = after.group_by(*kept, "place", "ripe").aggregate(
+        revenue=after.revenue.sum().fill_null(0), orders=after["at"].count()
+    )
+    exact = each.revenue.cast("decimal(19, 0)")
+    flags = {name: each.count(where=each[name]) for name in FLAGS}
+    return each.group_by("campaign_id", "step").aggregate(
+        sent=each.count(), customers=each.customer_id.nunique(),
+        arrived=each.count(where=each.delivered.fill_null(True)),
+        delivered_known=each.delivered.count(),
+        **flags, **{f"{name}_known": each[name].count() for name in FLAGS},
+        ripe=each.count(where=each.ripe), buyers=each.count(where=each.ripe & (each.orders > 0)),
+        revenue=each.revenue.sum(where=each.ripe).fill_null(0),
+        revenue_squares=(exact * exact).sum(where=each.ripe).fill_null(0),
+        revenue_cubes=(exact * exact * exact).sum(where=each.ripe).fill_null(0),
+        first_day=each.sent_date.min(),
+    )  # fmt: skip
+
+
+def touch_months(touchpoints: ir.Table) -> ir.Table:
+    """Months by number of touches of any kind: how many customers had so many in the month."""
+    rows = touchpoints.mutate(start=month_of(touchpoints.sent_date))
+    each = rows.group_by("start", "customer_id").aggregate(touches=rows.count())
+    return each.group_by("start", "touches").aggregate(customers=each.count())
+
+
+def fatigue(touchpoints: ir.Table) -> ir.Table:
+    """E-mails by the touches that their customer had had in 30 days: messages, unsubscribed.
+
+    ``touches`` counts the message itself and everything sent to the customer in the 30 days up to
+    it (8 stands for 8 or more); messages for which unsubscribing was not recorded are left out.
+    """
+    mail = touchpoints.kind.lower() == "email"
+    known = mail & touchpoints.unsubscribed.notnull()
+    moments = touchpoints.group_by("customer_id", "sent_at", "sent_date").aggregate(
+        touches=touchpoints.count(), messages=touchpoints.count(where=known),
+        unsubscribed=touchpoints.count(where=known & touchpoints.unsubscribed),
+    )  # fmt: skip
+    before = moments.select(who="customer_id", moment="sent_at", day="sent_date", had="touches")
+    sent = moments.filter(moments.messages > 0)
+    pairs = sent.join(before, [sent.customer_id == before.who, before.moment <= sent.sent_at])
+    near = pairs.sent_date.delta(pairs.day, unit="day") < FATIGUE_DAYS
+    pairs = pairs.filter(near)
+    each = pairs.group_by("customer_id", "sent_at", "messages", "unsubscribed").aggregate(
+        touches=ibis.least(pairs.had.sum(), MOST_TOUCHES)
+    )
+    return each.group_by("touches").aggregate(
+        messages=each.messages.sum().cast("int64"), customers=each.customer_id.nunique(),
+        unsubscribed=each.unsubscribed.sum().cast("int64"),
+    )  # fmt: skip
+
+
+def webinars(touchpoints: ir.Table, days: ir.Table, *, as_of: str) -> ir.Table:
+    """Webinars: customers invited, attended, and who ordered in the 30 days after.
+
+    ``ripe_attended`` and ``ripe_absent`` are those whose 30 days were over by ``as_of``, and
+    ``bought_attended`` and ``bought_absent`` those of them with an order from the day after on.
+    Those who attend differ from those who do not: the difference is no effect.
+    """
+    rows = touchpoints.filter(touchpoints.kind.lower() == "webinar")
+    each = rows.group_by("campaign_id", "customer_id").aggregate(
+        day=rows.sent_date.max(), attended=rows.attended.any().fill_null(False)
+    )
+    bought = days.filter(days.orders > 0).select(who="customer_id", bought="day")
+    end = (each.day + ibis.interval(days=WEBINAR_DAYS)).cast("date")
+    each = each.mutate(end=end, ripe=end <= ibis.date(as_of))
+    after = each.left_join(
+        bought,
+        [each.customer_id == bought.who, bought.bought > each.day, bought.bought <= each.end],
+    )
+    person = after.group_by("campaign_id", "customer_id", "attended", "ripe").aggregate(
+        buyer=after.bought.count() > 0
+    )
+    there, away = person.ripe & person.attended, person.ripe & ~person.attended
+    return person.group_by("campaign_id").aggregate(
+        invited=person.count(), attended=person.count(where=person.attended),
+        ripe_attended=person.count(where=there), ripe_absent=person.count(where=away),
+        bought_attended=person.count(where=there & person.buyer),
+        bought_absent=person.count(where=away & person.buyer),
+    )  # fmt: skip
+
+
+def engagement(touchpoints: ir.Table, facts: ir.Table, days: ir.Table) -> ir.Table:
+    """Channels and value tiers: customers reached, and what they did with what they were sent.
+
+    ``arrived``, ``opened`` and ``clicked`` are of e-mails, ``asked`` and ``attended`` of webinars
+    and calls whose attendance is known. A customer without an order has no channel or tier.
+    """
+    people = facts.filter(facts.cohort_day.notnull()).select("customer_id", "channel")
+    people = people.join(value_tiers(days), "customer_id")
+    rows = touchpoints.join(people, "customer_id")
+    kind = rows.kind.lower()
+    mail, live = kind == "email", kind.isin(("webinar", "call"))
+    parts = []
+    for dimension in ("channel", "tier"):
+        parts.append(
+            rows.group_by(value=rows[dimension]).aggregate(
+                customers=rows.customer_id.nunique(),
+                arrived=rows.count(where=mail & rows.delivered.fill_null(True)),
+                opened_known=rows.opened.count(where=mail),
+                opened=rows.count(where=mail & rows.opened),
+                clicked_known=rows.clicked.count(where=mail),
+                clicked=rows.count(where=mail & rows.clicked),
+                asked=rows.attended.count(where=live),
+                attended=rows.count(where=live & rows.attended),
+            ).mutate(dimension=ibis.literal(dimension))
+        )  # fmt: skip
+    return ibis.union(*parts, distinct=False)
+
+
+def survey_answers(surveys: ir.Table, days: ir.Table) -> ir.Table:
+    """Surveys in all, by month and by value tier: answers, customers, and what they said.
+
+    Of nps (0 to 10): promoters gave 9 or 10, detractors 0 to 6. Of csat (1 to 5): ``satisfied``
+    gave 4 or 5. ``unusable`` answers lie outside the scale and count for nothing else. The tier is
+    that of the customer's revenue by the month's end; without an order it is "no order".
+    """
+    kind = surveys.kind.lower()
+    nps, csat = kind == "nps", kind == "csat"
+    rows = surveys.filter(nps | csat).mutate(kind=kind)
+    rows = rows.left_join(value_tiers(days), "customer_id").drop("customer_id_right")
+    score, of_nps = rows.score, rows.kind == "nps"
+    usable = ibis.ifelse(of_nps, score.between(0, 10), score.between(1, 5)).fill_null(False)
+    rows = rows.mutate(usable=usable, tier=rows.tier.fill_null("no order"))
+    marked = rows.mutate(
+        promoter=usable & of_nps & (score >= 9), detractor=usable & of_nps & (score <= 6),
+        satisfied=usable & ~of_nps & (score >= 4),
+    )  # fmt: skip
+    day, whole = month_of(marked.answered_date), ibis.null("date")
+    dimensions = {"all": (ibis.literal("all"), whole), "month": (ibis.literal("month"), day)}
+    dimensions["tier"] = (marked.tier, whole)
+    parts = []
+    for dimension, (value, start) in dimensions.items():
+        tagged = marked.mutate(value=value, start=start)
+        found = tagged.group_by("kind", "value", "start").aggregate(
+            answers=tagged.count(where=tagged.usable),
+            customers=tagged.customer_id.nunique(where=tagged.usable),
+            unusable=tagged.count(where=~tagged.usable),
+            promoters=tagged.count(where=tagged.promoter),
+            detractors=tagged.count(where=tagged.detractor),
+            satisfied=tagged.count(where=tagged.satisfied),
+        )
+        parts.append(found.mutate(dimension=ibis.literal(dimension)))
+    return ibis.union(*parts, distinct=False)
+
+
+def survey_requests(surveys: ir.Table, touchpoints: ir.Table, *, as_of: str) -> ir.Table:
+    """One row: requests to answer a survey (touchpoints of kind survey), and how many were met.
+
+    ``ripe`` requests are 30 days old or more by ``as_of``; ``answered`` are those of them with any
+    answer of the customer from the day of the request to the 30th day after it.
+    """
+    asked = touchpoints.filter(touchpoints.kind.lower() == "survey")
+    asked = asked.select("customer_id", "sent_date").distinct()
+    told = surveys.select(who="customer_id", day="answered_date").distinct()
+    end = (asked.sent_date + ibis.interval(days=ANSWER_DAYS)).cast("date")
+    asked = asked.mutate(end=end, ripe=end <= ibis.date(as_of))
+    pairs = asked.left_join(
+        told, [asked.customer_id == told.who, told.day >= asked.sent_date, told.day <= asked.end]
+    )
+    each = pairs.group_by("customer_id", "sent_date", "ripe").aggregate(met=pairs.day.count() > 0)
+    return each.aggregate(
+        requests=each.count(), ripe=each.count(where=each.ripe),
+        answered=each.count(where=each.ripe & each.met), customers=each.customer_id.nunique(),
+    )  # fmt: skip
+
+
+def activation_waits(activations: ir.Table, facts: ir.Table, *, as_of: str) -> ir.Table:
+    """Cohorts by step (1, 2): days from the first order to the step, or seen without it: how many.
+
+    ``event`` says that the step was reached; a step before the first order takes 0 days. Cohorts
+    are months of first order from the month of the first activation on: earlier ones could not be
+    seen to find value.
+    """
+    begun = activations.aggregate(begun=month_of(activations.date.min()))
+    new = facts.filter(facts.cohort_day.notnull()).select("customer_id", "cohort_day")
+    new = new.cross_join(begun).filter(lambda t: t.cohort_day >= t.begun).drop("begun")
+    parts = []
+    for step in (1, 2):
+        done = activations.filter(activations.step == step)
+        done = done.group_by(who=done.customer_id).aggregate(reached=done.date.min())
+        rows = new.left_join(done, new.customer_id == done.who)
+        waited = rows.reached.fill_null(ibis.date(as_of)).delta(rows.cohort_day, unit="day")
+        rows = rows.mutate(
+            start=month_of(rows.cohort_day), days=ibis.greatest(waited, 0),
+            event=rows.reached.notnull(),
+        )  # fmt: skip
+        found = rows.group_by("start", "days", "event").aggregate(n=rows.count())
+        parts.append(found.mutate(step=ibis.literal(step, "int64")))
+    return ibis.union(*parts, distinct=False)
