@@ -164,9 +164,9 @@ def main(shops: int, sizes: str, seed: int, write: bool) -> None:
         table = pd.concat(figures(*shops_of(size, shops, seed)), ignore_index=True)
         parts.append(covered(table).assign(customers=size).reset_index())
         click.echo(parts[-1].round(3).to_string())
-    if write:
-        _TARGET.parent.mkdir(parents=True, exist_ok=True)
-        _TARGET.write_text(page(pd.concat(parts), shops, seed), encoding="utf-8")
+        if write:
+            _TARGET.parent.mkdir(parents=True, exist_ok=True)
+            _TARGET.write_text(page(pd.concat(parts), shops, seed), encoding="utf-8")
 
 
 def page(found: pd.DataFrame, shops: int, seed: int) -> str:
