@@ -31,6 +31,7 @@ FLOW = [
     "notes",
     "figures.style", "figures.axes", "figures.waterfall", "figures.run_chart", "figures.panels", "figures",
     "show",
+    "sliders",
     "study",
     "catalog.entry", "catalog.sales", "catalog.customers", "catalog.value", "catalog.acquisition",
     "catalog.campaigns", "catalog.contact", "catalog.month", "catalog.thresholds", "catalog",

@@ -44,6 +44,7 @@ LTV = {
     "82",
     "90",
     "91",
+    "97",
 }
 
 
@@ -55,7 +56,8 @@ def headings(notebook: str) -> set[str]:
     [path] = (ROOT / "notebooks").glob(f"{notebook}_*.ipynb")
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-    return {line[3:].strip() for text in texts for line in text.splitlines() if line[:3] == "## "}
+    found = (re.fullmatch(r"###? (.+)", line) for text in texts for line in text.splitlines())
+    return {line[1].strip() for line in found if line}
 
 
 @pytest.mark.parametrize(("number", "asked", "notebook", "section"), ROWS)
@@ -63,7 +65,9 @@ def test_section_is_in_the_notebook_and_on_the_page(number, asked, notebook, sec
     assert asked and section in headings(notebook)
     [page] = (ROOT / "reports" / "sample" / "2026-05").glob(f"{notebook}_*.html")
     text = page.read_text(encoding="utf-8")
-    shown = [re.sub(r"<[^>]+>", "", each) for each in re.findall(r"<h2[^>]*>(.*?)</h2>", text)]
+    shown = [
+        re.sub(r"<[^>]+>", "", each) for each in re.findall(r"<h[23][^>]*>(.*?)</h[23]>", text)
+    ]
     assert any(section == each.strip().removesuffix("#").strip() for each in shown), number
 
 

@@ -224,13 +224,13 @@ def test_the_scenario_divides_the_same_money(sample, periods):
 
 
 def test_tests_cost_what_the_one_that_began_cost(sample):
-    acquisition = summaries.load(sample, "acquisition")
     moments = summaries.load(sample, "experiment_moments")
     flash = moments[(moments["experiment_id"] == "flash_sale") & (moments["arm"] != "control")]
     cost = 150 + 0.05 * flash["n"].sum()
-    spend = acquisition.loc[acquisition["start"] == "2026-05-01", "cost"].sum()
-    text = spending.tests_sentence(sample, acquisition)
-    assert show.percent(cost / (spend + cost)) in text and sample.money(cost) in text
+    planned = summaries.load(sample, "planned_months")
+    budget = planned.loc[planned["start"] == "2026-05-01", "planned"].sum()
+    text = spending.tests_sentence(sample)
+    assert show.percent(cost / budget) in text and sample.money(cost) in text
 
 
 def test_the_log_holds_every_declared_test_with_its_effect(sample, monkeypatch):

@@ -398,11 +398,12 @@ def test_the_list_of_values_holds_everybody(shop, make_shop):
 
 def test_identities_to_the_cent(sample):
     load = {name: summaries.load(sample, name)
-            for name in ("cohort_ages", "served_ages", "segment_ages", "spans", "service")}  # fmt: skip
-    checks = value_tables.value_identities(
-        load["cohort_ages"], load["served_ages"], load["segment_ages"], load["spans"]
+            for name in ("periods", "cohort_ages", "served_ages", "segment_ages", "spans",
+                         "service")}  # fmt: skip
+    checks = value_tables.identities(
+        *(load[n] for n in ("periods", "cohort_ages", "served_ages", "segment_ages", "spans"))
     )
-    assert len(checks) == 4 and (checks["largest_difference"] == 0).all()
+    assert len(checks) == 8 and (checks["largest_difference"] == 0).all()
     lived = {"first_day": sample.history_starts_at, "last_day": sample.end}
     for grain in change_tables.GRAINS:
         rows = change_tables.span_rows(load["spans"], grain, **lived)
@@ -511,15 +512,15 @@ def everything(study, min_cell):
         months, summaries.load(study, "promotion_spans"), min_cell=min_cell
     )
     index = change_tables.calendar_index(months)
-    spans_of_tables = value_tables.value_identities(ages, served, segments, spans)
+    spans_of_tables = value_tables.identities(periods, ages, served, segments, spans)
     assert (spans_of_tables["largest_difference"] == 0).all()
     last = ltv.ltv_historical(ages, value="revenue", **pool).iloc[-1]
-    varied = change_tables.sensitivity(leaving.value)
+    levers = change_tables.levers(leaving.value, EUR)
     found = {
         "family": value_findings.family(family, EUR).sentence,
         "three": value_findings.three_steps(steps, cohort, "margin", EUR).sentence,
         "drivers": value_findings.drivers(
-            summaries.load(study, "service_drivers").iloc[0], 0.0, EUR
+            summaries.load(study, "service_drivers").iloc[0], 0.0, "margin", EUR
         ),
         "returning": value_findings.new_or_returning(returning),
         "waits": value_findings.waits(lifetimes.waits(gaps, least=min_cell)).sentence,
@@ -529,7 +530,7 @@ def everything(study, min_cell):
         "jumps": value_findings.jumps(lifetimes.formula_months(retained, periods), EUR, cap=60),
         "stages": value_findings.stages(lifetimes.stages(lives), lost).sentence,
         "many": value_findings.one_rate_or_many(many, last, EUR),
-        "varied": value_findings.sensitivity(varied, leaving.value, EUR).sentence,
+        "varied": value_findings.sensitivity(levers, leaving.value, EUR).sentence,
         "terms": value_findings.formula_terms(leaving.value, leaving.churn, simple, EUR),
         "segments": value_findings.segments(one, "country", "revenue", EUR).sentence,
         "top": value_findings.concentration(shares).sentence,

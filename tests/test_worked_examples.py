@@ -2,8 +2,10 @@
 
 import pytest
 
+from helpers import sliders
 from helpers.chapters import change_tables
 from helpers.measures import economics, ltv
+from helpers.show import money_in
 
 
 def test_w1_lifetime_is_one_over_churn():
@@ -20,9 +22,11 @@ def test_w3_less_churn_is_two_and_a_half_times_the_value():
     assert ltv.ltv_formula(25, 0.60, 0.02).value == pytest.approx(750)
     tried = change_tables.what_if(value, churn_cut=0.6, spend_lift=0).set_index("what")["value"]
     assert tried["Churn 60% lower"] == pytest.approx(750) and tried["As it is"] == 300
-    panel = change_tables.sensitivity(value).set_index(["input", "change"])["value"]
-    assert panel["Churn", -0.6] == pytest.approx(750)
-    assert panel["Revenue per active customer", -0.6] == pytest.approx(120)
+    levers = change_tables.levers(value, money_in("EUR"))
+    panel = sliders.varied(levers, change_tables.formula).set_index("lever")
+    lowest = panel[panel["moved_to"].isin([lever.low for lever in levers])]["value"]
+    assert lowest["Churn"] == pytest.approx(750)
+    assert lowest["Revenue per active customer"] == pytest.approx(120)
 
 
 def test_w4_a_fixed_horizon_is_another_formula():

@@ -9,6 +9,9 @@ import pandas as pd
 
 from helpers.errors import UsageError, nearest
 from helpers.measures import decomposition, ltv
+from helpers.show import percent
+from helpers.sliders import Lever
+from helpers.written import Formatter
 
 GRAINS = {"month": 1, "quarter": 3, "year": 12}
 # A promotion that runs longer is always on, and marks no month.
@@ -227,8 +230,8 @@ def shares_of_revenue(concentration: pd.DataFrame, *, min_cell: int = 10) -> pd.
     return table[["scope", "top", "customers", "share_of_revenue"]].reset_index(drop=True)
 
 
-CHANGES = (-0.6, -0.45, -0.3, -0.15, 0.0, 0.15, 0.3, 0.45, 0.6)
-INPUTS = {"churn": "Churn", "arpu": "Revenue per active customer", "margin_rate": "Margin rate"}
+# How far each input of the formula is moved, as a share of what it is.
+MOVED = 0.6
 # What sources claim for two tactics: a range to test, never a default of anything computed here.
 CLAIMS = {
     "Upsell: repeat purchases, first weeks": ("arpu", 0.05, 0.15),
@@ -236,22 +239,27 @@ CLAIMS = {
 }
 
 
-def sensitivity(value: ltv.FormulaValue, *, changes: tuple = CHANGES) -> pd.DataFrame:
-    """Show how the formula's value answers to each input alone: input, change, value.
+def levers(value: ltv.FormulaValue, money: Formatter) -> tuple[Lever, ...]:
+    """Give the formula's inputs as numbers that can be moved, by 60% up or down.
 
-    Churn works as one over itself, the other two in proportion. Rows that would leave the range of
-    an input (a margin rate above 1) are missing. Empty without a value.
+    A margin rate goes no higher than 1, a churn neither. Empty without a value.
     """
-    columns = ["input", "change", "value"]
     if not np.isfinite(value.value):
-        return pd.DataFrame(columns=columns)
-    base = {"arpu": value.arpu, "margin_rate": value.margin_rate, "churn": 1 / value.cycles}
-    rows = [
-        (label, change, ltv.ltv_formula(**{**base, name: base[name] * (1 + change)}).value)
-        for name, label in INPUTS.items()
-        for change in changes
-    ]
-    return pd.DataFrame(rows, columns=columns)
+        return ()
+
+    def lever(name: str, label: str, at: float, fmt: Formatter, most: float = np.inf) -> Lever:
+        return Lever(name, label, at, at * (1 - MOVED), min(at * (1 + MOVED), most), fmt)
+
+    return (
+        lever("churn", "Churn", 1 / value.cycles, percent, 1.0),
+        lever("arpu", "Revenue per active customer", value.arpu, money),
+        lever("margin_rate", "Margin rate", value.margin_rate, percent, 1.0),
+    )
+
+
+def formula(*, churn: float, arpu: float, margin_rate: float) -> float:
+    """Answer to the levers: ARPU x margin rate / churn, missing where it cannot be used."""
+    return ltv.ltv_formula(arpu, margin_rate, churn).value
 
 
 def what_if(

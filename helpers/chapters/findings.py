@@ -69,54 +69,6 @@ def repeats(rows: pd.DataFrame) -> Finding:
     )
 
 
-def value_by_age(ltv: pd.DataFrame, basis: str, money: Money) -> Finding:
-    """Cumulative value per customer by age."""
-    known = ltv.dropna(subset="per_customer")
-    if known.empty:
-        return nothing("No cohort is old enough, or large enough, to say what a customer earned.")
-    first, last = known.iloc[0], known.iloc[-1]
-    return Finding(
-        f"A customer has brought {money(last['per_customer'])} of {basis} after "
-        f"{int(last['horizon'])} days",
-        f"Line of cumulative {basis} per customer by age in days: "
-        f"{money(first['per_customer'])} at {int(first['horizon'])}, "
-        f"{money(last['per_customer'])} at {int(last['horizon'])}.",
-        f"Customers who reached {int(last['horizon'])} days had brought "
-        f"{money(last['per_customer'])} each (95% interval {money(last['low'])} to "
-        f"{money(last['high'])}, {count(last['customers'])} customers of "
-        f"{int(last['cohorts'])} cohorts). Other ages rest on other cohorts, so a step between "
-        "two of them is not only growth.",
-    )
-
-
-def value_by_segment(rows: pd.DataFrame, basis: str, money: Money) -> Finding:
-    """Value per customer at one age, by segment with intervals."""
-    known = rows.dropna(subset="per_customer").sort_values("per_customer")
-    if len(known) < 2:
-        return nothing(
-            "Fewer than two channels have customers old enough to be compared. A column channel "
-            "of orders, or acquisition_channel of customers, names them."
-        )
-    low, high = known.iloc[0], known.iloc[-1]
-    apart = high["low"] > low["high"]
-    title = (
-        f"{high['value']} brings customers worth more than {low['value']}"
-        if apart
-        else "No difference in value between channels shows beyond their intervals"
-    )
-    return Finding(
-        title[:90],
-        f"Points with intervals of {basis} per customer after {int(high['horizon'])} days by "
-        f"channel: {high['value']} {money(high['per_customer'])}, {low['value']} "
-        f"{money(low['per_customer'])}.",
-        f"{label(high['value'])} customers brought {money(high['per_customer'])} each "
-        f"({money(high['low'])} to {money(high['high'])}), {label(low['value'])} customers "
-        f"{money(low['per_customer'])} ({money(low['low'])} to {money(low['high'])}). This "
-        "compares customers, not what the channel did to them, and the best and the worst of many "
-        "differ by chance, too.",
-    )
-
-
 def payback(economics: pd.DataFrame, money: Money) -> Finding:
     """What a customer costs and earns by channel with spend."""
     if economics.empty or "cac" not in economics:

@@ -1,14 +1,17 @@
 """What the pictures and tables of value show, in words; see `helpers.chapters.findings`."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
-from helpers.chapters.change_tables import Moved, months_from
+from helpers.chapters.change_tables import MOVED, Moved, formula, months_from
 from helpers.chapters.findings import Money, month_of, nothing
 from helpers.measures import lifetimes
 from helpers.measures.ltv import FormulaValue
 from helpers.measures.repurchase import Churn
 from helpers.show import Finding, count, label, percent, ratio
+from helpers.sliders import Lever, as_it_is
 
 
 def family(long: pd.DataFrame, money: Money) -> Finding:
@@ -21,10 +24,16 @@ def family(long: pd.DataFrame, money: Money) -> Finding:
     missing = long[long["per_customer"].isna() & (long["cohorts"] > 0)]
     why = " ".join(dict.fromkeys(missing["reason"]))
     parts = ", ".join(f"{money(amount)} {_of(name)}" for name, amount in last.items())
+    oldest = known[known["horizon"] == age].iloc[0]
+    band = f"The 95% interval of {oldest['measure']} is {money(oldest['low'])} to " + (
+        f"{money(oldest['high'])}."
+    )
     return Finding(
         f"By day {age} a customer has brought {money(last.iloc[0])} of {last.index[0]}",
         f"Lines of cumulative value per customer by age in days; at {age} days {parts}.",
-        f"The same customers, at {age} days: {parts}. {why}".strip(),
+        f"{count(oldest['customers'])} customers of {count(oldest['cohorts'])} cohorts have "
+        f"reached {age} days, and brought {parts} each. "
+        f"{band if pd.notna(oldest['low']) else ''} {why}".strip(),
     )
 
 
@@ -49,12 +58,15 @@ def three_steps(table: pd.DataFrame, cohort: object, value: str, money: Money) -
     )
 
 
-def drivers(row: pd.Series, outside: float, money: Money) -> str:
+def drivers(row: pd.Series, outside: float, basis: str, money: Money) -> str:
     """Say what serving customers costs per order and per active month, and what it leaves out."""
     if not row["contacts"] > 0:
+        stands = "so margin stands for value"
+        if basis != "margin":
+            stands = "and margin is not known either, so revenue stands for value"
         return (
-            "No cost to serve is recorded, so margin stands for value. A table service_costs "
-            "(customer_id, at, amount) turns this on."
+            f"No cost to serve is recorded, {stands}. A table service_costs (customer_id, at, "
+            "amount) turns this on."
         )
     each = [row["amount"] / row[name] if row[name] > 0 else np.nan
             for name in ("orders", "active_months")]  # fmt: skip
@@ -209,15 +221,18 @@ def one_rate_or_many(table: pd.DataFrame, observed: pd.Series, money: Money) -> 
     )
 
 
-def sensitivity(table: pd.DataFrame, value: FormulaValue, money: Money) -> Finding:
+def sensitivity(levers: Sequence[Lever], value: FormulaValue, money: Money) -> Finding:
     """How the formula answers to its three inputs."""
-    if table.empty:
+    if not levers:
         return nothing(f"Without a formula value there is nothing to vary. {value.reason}")
-    at = table[np.isclose(table["change"], -0.6)].set_index("input")["value"]
+    base = as_it_is(levers)
+    least = {lever.label: formula(**{**base, lever.name: lever.low}) for lever in levers}
     return Finding(
-        f"Cutting churn by 60% takes the formula from {money(value.value)} to {money(at['Churn'])}",
-        f"Three panels of the formula's value against churn, spend and margin rate; at 60% less: "
-        f"{', '.join(f'{name} {money(amount)}' for name, amount in at.items())}.",
+        f"Cutting churn by {percent(MOVED)} takes the formula from {money(value.value)} to "
+        f"{money(least['Churn'])}",
+        f"Three panels of the formula's value against churn, spend and margin rate; at "
+        f"{percent(MOVED)} less: "
+        f"{', '.join(f'{name} {money(amount)}' for name, amount in least.items())}.",
         "Spend and margin move the value in proportion. Churn works as one over itself: the lower "
         "it is already, the more the next point brings, and the more an error in it costs.",
     )

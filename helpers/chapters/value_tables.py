@@ -6,6 +6,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from helpers.chapters import ltv_tables
 from helpers.errors import UsageError, nearest
 from helpers.measures import lifetimes, ltv, repurchase
 from helpers.measures.withheld import withhold
@@ -51,6 +52,12 @@ def family_table(long: pd.DataFrame) -> pd.DataFrame:
         key = name.replace(" ", "_")
         table = table.assign(**{f"{key}_low": part["low"], f"{key}_high": part["high"]})
     return table.rename_axis("age in days").reset_index()
+
+
+def unserved(service: pd.DataFrame, served_ages: pd.DataFrame) -> float:
+    """Give what serving people without an order by then cost: it is in the value of nobody."""
+    charged = served_ages.loc[served_ages["age_unit"] == "month", "service"].sum()
+    return float(service["amount"].sum() - charged)
 
 
 def three_steps(
@@ -249,13 +256,17 @@ def _own_year(ages: pd.DataFrame, as_of: date, left_truncated: Collection) -> tu
 # -- identities ------------------------------------------------------------------------------
 
 
-def value_identities(
+def identities(
+    periods: pd.DataFrame,
     cohort_ages: pd.DataFrame,
     served_ages: pd.DataFrame,
     segment_ages: pd.DataFrame,
     spans: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Check that what is counted in several ways agrees to the cent; the largest gap of each."""
+    """Check that what is counted in several ways agrees to the cent; the largest gap of each.
+
+    Those of calendar months (`ltv_tables.identities`) stand first.
+    """
     whole = cohort_ages[cohort_ages["dimension"] == "all"]
     served = served_ages[served_ages["age_unit"] == "month"]
     month = whole[whole["age_unit"] == "month"]
@@ -271,7 +282,8 @@ def value_identities(
         ),
     }
     found = [(name, round(abs(float(gap)), 2) + 0.0) for name, gap in checks.items()]
-    return pd.DataFrame(found, columns=["check", "largest_difference"])
+    table = pd.DataFrame(found, columns=["check", "largest_difference"])
+    return pd.concat([ltv_tables.identities(periods), table], ignore_index=True)
 
 
 # -- lifetime --------------------------------------------------------------------------------

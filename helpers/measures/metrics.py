@@ -90,13 +90,13 @@ def mean_interval(
 
 
 def _effective(skew: np.ndarray, dof: np.ndarray) -> np.ndarray:
-    """Give the degrees of freedom that the variance of a skewed sample is worth.
+    """Give the most degrees of freedom that the variance of a sample so skewed can be worth.
 
-    (n - 1) x 2 / (2 + excess kurtosis), for Var(s^2) / sigma^4 = 2 / (n - 1) + kurtosis / n
-    (O'Neill, The American Statistician 68, 2014). The kurtosis is taken as skewness squared: no
-    distribution has less than that by more than 2, and a gamma has half as much again.
+    (n - 1) x 2 / (2 + excess kurtosis), from Var(s^2) / sigma^4 = 2 / (n - 1) + kurtosis / n
+    (O'Neill, The American Statistician 68, 2014), at the least kurtosis that goes with the
+    skewness, its square less 2 (Pearson 1916), and never above n - 1.
     """
-    return np.maximum(dof * 2 / (2 + skew**2), 1)
+    return np.maximum(dof * 2 / np.maximum(2, skew**2), 1)
 
 
 def _unskewed(skew: np.ndarray, n: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -277,12 +277,10 @@ def monthly(periods: pd.DataFrame, month: str, number: int, *, min_cell: int = 1
 
     In a month with fewer than ``min_cell`` customers only counts are given: its money is theirs.
     """
-    rows = last_months(periods, month, number)
-    few = rows["customers"] < min_cell
-    found = {
-        name: measure(rows, name).mask(few & (MEASURES[name].unit != "count")) for name in MONTHLY
-    }
-    return rows[["start"]].assign(**found)
+    table = by_grain(last_months(periods, month, number))[["start", *MONTHLY]]
+    few = table["customers"] < min_cell
+    money = [name for name in MONTHLY if MEASURES[name].unit != "count"]
+    return table.assign(**{name: table[name].mask(few) for name in money})
 
 
 def money_basis(periods: pd.DataFrame, *, least: float = 0.8) -> str:

@@ -23,9 +23,12 @@ def survival(
     days, at_risk, events, waiting, low, high.
     """
     rows = gaps if order_number is None else gaps[gaps["order_number"] == order_number]
-    counts = rows.assign(events=rows["n"].where(rows["event"].astype(bool), 0))
-    curve = counts.groupby("days")[["n", "events"]].sum().astype(float).reset_index()
-    at_risk, events = curve["n"][::-1].cumsum()[::-1].to_numpy(), curve["events"].to_numpy()
+    days, place = np.unique(rows["days"], return_inverse=True)
+    n = rows["n"].to_numpy(dtype=float)
+    every = np.bincount(place, weights=n, minlength=len(days))
+    closed = n * rows["event"].to_numpy(dtype=bool)
+    events = np.bincount(place, weights=closed, minlength=len(days))
+    at_risk = every[::-1].cumsum()[::-1]
     left = at_risk - events
     waiting = np.cumprod(left / at_risk)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -35,7 +38,7 @@ def survival(
     edge = (waiting == 0) | (waiting == 1)
     ends = wilson(np.where(waiting == 1, at_risk, 0), at_risk, level=level)
     low, high = np.where(edge, ends.low, low), np.where(edge, ends.high, high)
-    facts = {"days": curve["days"], "at_risk": at_risk, "events": events}
+    facts = {"days": days, "at_risk": at_risk, "events": events}
     return pd.DataFrame({**facts, "waiting": waiting, "low": low, "high": high})
 
 
@@ -189,12 +192,7 @@ def churn_rate(
 
 def _jackknifed(found: Churn, parts: pd.DataFrame, level: float) -> Churn:
     """Give churn its intervals: log of the rate, log of -log of the share lost, part by part."""
-    keys, left = ["days", "event"], []
-    for part in sorted(parts["part"].unique()):
-        others = parts[parts["part"] != part].groupby(keys, as_index=False)["n"].sum()
-        churn = churn_rate(others, found.window_days)
-        left.append((churn.rate, churn.lost_share))
-    values = np.array([(found.rate, found.lost_share), *left])
+    values = np.vstack([(found.rate, found.lost_share), _without_each(parts, found.window_days)])
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.column_stack([np.log(values[:, 0]), np.log(-np.log(values[:, 1]))])
     whole, apart = scale[0], scale[1:]
@@ -206,3 +204,22 @@ def _jackknifed(found: Churn, parts: pd.DataFrame, level: float) -> Churn:
         found, low=float(low[0]), high=float(high[0]),
         lost_low=float(np.exp(-high[1])), lost_high=float(np.exp(-low[1])),
     )  # fmt: skip
+
+
+def _without_each(parts: pd.DataFrame, window: int) -> np.ndarray:
+    """Give churn and the share lost of all parts but one: a row for each part left out."""
+    names, part = np.unique(parts["part"], return_inverse=True)
+    days, day = np.unique(parts["days"], return_inverse=True)
+    counts = np.zeros((2, len(names), len(days)))
+    np.add.at(counts, (parts["event"].to_numpy(dtype=int), part, day), parts["n"].to_numpy(float))
+    still, closed = counts.sum(axis=1, keepdims=True) - counts
+    at_risk = (closed + still)[:, ::-1].cumsum(axis=1)[:, ::-1]
+    waiting = np.cumprod(1 - closed / np.maximum(at_risk, 1), axis=1)
+    inside = days <= window
+    ends = np.append(days[inside], window).astype(float)
+    steps = np.column_stack([np.ones(len(names)), waiting[:, inside]])
+    mean = steps @ np.diff(np.append(0.0, ends)) / DAYS_PER_MONTH
+    share = steps[:, -1]
+    # Without a wait as long as the window nothing can be said of it.
+    seen = (closed + still)[:, days >= window].sum(axis=1) > 0
+    return np.where(seen[:, None], np.column_stack([share / mean, share]), np.nan)

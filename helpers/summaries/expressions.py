@@ -219,8 +219,8 @@ def refund_delays(orders: ir.Table) -> ir.Table:
 
 def gaps(days: ir.Table, *, as_of: str) -> ir.Table:
     """Days from one purchase day to the next, by order number; open waits are censored at as_of."""
-    waits = _waits(days, as_of)
-    return waits.group_by("order_number", "days", "event").aggregate(n=waits.count())
+    found = waits(days, as_of=as_of)
+    return found.group_by("order_number", "days", "event").aggregate(n=found.count())
 
 
 PARTS = 20
@@ -232,14 +232,12 @@ def gap_parts(days: ir.Table, *, as_of: str) -> ir.Table:
     Gaps of one customer are alike, so intervals for all gaps are found by leaving out one part of
     the customers at a time.
     """
-    waits = _waits(days, as_of)
-    number = waits.first_day.delta(ibis.date("1970-01-01"), unit="day")
-    waits = waits.mutate(part=number % PARTS)
-    return waits.group_by("part", "days", "event").aggregate(n=waits.count())
+    found = waits(days, as_of=as_of)
+    return found.group_by("part", "days", "event").aggregate(n=found.count())
 
 
-def _waits(days: ir.Table, as_of: str) -> ir.Table:
-    """One row per purchase day: its number, the days to the next, and whether that came."""
+def waits(days: ir.Table, *, as_of: str) -> ir.Table:
+    """One row per purchase day: its number, the days to the next, whether that came, the part."""
     bought = purchase_days(days)
     window = ibis.window(group_by=bought.customer_id, order_by=bought.day)
     steps = bought.select(
@@ -249,7 +247,10 @@ def _waits(days: ir.Table, as_of: str) -> ir.Table:
         first_day=bought.day.min().over(ibis.window(group_by=bought.customer_id)),
     )  # fmt: skip
     until = steps.next_day.fill_null(ibis.date(as_of))
-    return steps.mutate(days=until.delta(steps.day, unit="day"), event=steps.next_day.notnull())
+    number = steps.first_day.delta(ibis.date("1970-01-01"), unit="day")
+    return steps.mutate(
+        days=until.delta(steps.day, unit="day"), event=steps.next_day.notnull(), part=number % PARTS
+    )
 
 
 def periods(days: ir.Table, facts: ir.Table) -> ir.Table:
