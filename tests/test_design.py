@@ -40,14 +40,15 @@ FLOW = [
     "summaries.moments", "summaries.winning", "summaries.responses", "summaries.contracts",
     "summaries.value_expressions", "summaries",
     "measures.repurchase", "measures.ltv", "measures.economics", "measures.cohorts", "measures.cac",
-    "measures.surveys", "measures.activation", "measures.funnels", "measures.lifetimes", "measures.decomposition",
+    "measures.surveys", "measures.activation", "measures.funnels", "measures.lifetimes", "measures.mixture", "measures.decomposition",
     "models.likelihood", "models.btyd", "models.gamma_gamma", "models.terms", "models.forecast",
     "models.holdout", "models.uplift",
-    "chapters.reconciliation_tables", "chapters.ltv_tables", "chapters.value_tables", "chapters.change_tables",
+    "chapters.reconciliation_tables", "chapters.ltv_tables", "chapters.value_tables", "chapters.segment_tables", "chapters.what_if",
+    "chapters.change_tables",
     "chapters.cohort_tables", "chapters.naive", "chapters.intake", "chapters.forecast_tables",
     "chapters.uplift_tables", "chapters.scorecard", "chapters.run_chart", "chapters.twelve", "chapters.restated",
     "chapters.alerts", "chapters.spending", "chapters.beliefs", "chapters.cautions", "chapters.findings",
-    "chapters.value_findings", "chapters.intake_findings", "chapters.findings_winning",
+    "chapters.value_findings", "chapters.formula_findings", "chapters.intake_findings", "chapters.findings_winning",
     "chapters.findings_responses",
 ]  # fmt: skip
 PACKAGES = {name.split(".")[0] for name in FLOW if "." in name}
