@@ -13,10 +13,12 @@ from scipy.special import expit
 from helpers.errors import UsageError, nearest
 from helpers.models.beta_geometric import BetaGeometricFit, ModifiedBetaGeometricFit
 from helpers.models.likelihood import distinct
+from helpers.models.pareto_nbd import NbdFit, ParetoFit
 from helpers.models.purchase import PurchaseFit, fit_purchases
 from helpers.models.states import States, distinct_pairs
 
-MODELS = {cls.model: cls for cls in (BetaGeometricFit, ModifiedBetaGeometricFit)}
+_CLASSES = (BetaGeometricFit, ModifiedBetaGeometricFit, ParetoFit, NbdFit)
+MODELS = {cls.model: cls for cls in _CLASSES}
 
 
 def fit(states: States, model: str = "BG/NBD") -> PurchaseFit:
