@@ -41,7 +41,7 @@ FLOW = [
     "measures.repurchase", "measures.ltv", "measures.economics", "measures.cohorts", "measures.cac",
     "measures.surveys", "measures.activation", "measures.funnels", "measures.lifetimes", "measures.decomposition",
     "models.likelihood", "models.states", "models.purchase", "models.beta_geometric", "models.decay",
-    "models.pareto_nbd", "models.btyd",
+    "models.pareto_nbd", "models.btyd", "models.season", "models.segments",
     "models.gamma_gamma", "models.terms", "models.forecast",
     "models.holdout", "models.uplift",
     "chapters.reconciliation_tables", "chapters.ltv_tables", "chapters.value_tables", "chapters.change_tables",
