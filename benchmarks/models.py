@@ -272,7 +272,7 @@ def speed_section(lines: list[str], total: dict, customers: int) -> str:
             "States and spend of simulated customers over two years by day, distinct states with "
             "their count; seconds of a fit without imports, medians, both sides in turn on one "
             f"thread; {_PEER[0]}. `apart` is the largest difference of a parameter, as a share.\n",
-            "| model | customers | seconds | lifetimes | times as fast | parameters, days | apart |",
+            "| model | customers | seconds | lifetimes | times as fast | parameters | apart |",
             "|---|---:|---:|---:|---:|---|---:|",
             *lines,
             f"\nThe predictive interval of the next twelve months' value of all {customers:,} "
