@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_btyd import CUTOFF, END, START, cdnow_days, make_fit, simulate_histories
+from cdnow import CUTOFF, END, START, cdnow_days
+from test_btyd import make_fit, simulate_histories
 
 from helpers.errors import DataError, UsageError
 from helpers.models import btyd, forecast, gamma_gamma, holdout

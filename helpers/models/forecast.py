@@ -30,7 +30,7 @@ Day = str | date | pd.Timestamp
 class Models:
     """The purchase and the spend model fitted on what was known at ``as_of``."""
 
-    purchase: btyd.BetaGeometricFit
+    purchase: btyd.PurchaseFit
     spend: GammaGammaFit
     as_of: pd.Timestamp
 
@@ -166,11 +166,11 @@ def score_states(
     )
 
 
-def _orders_if_alive(fit: btyd.BetaGeometricFit, pairs: tuple, terms: Terms) -> np.ndarray:
+def _orders_if_alive(fit: btyd.PurchaseFit, pairs: tuple, terms: Terms) -> np.ndarray:
     """Expected orders given being active, by distinct (x, T) and step: (pairs, steps)."""
     x, T, _ = pairs
     until = terms.horizon.edges / fit.days_per_unit
-    return np.diff(btyd.expected_if_alive(fit, x[:, None], T[:, None], until), axis=1)
+    return np.diff(fit.expected_if_alive(x[:, None], T[:, None], until), axis=1)
 
 
 def _has_spend(states: pd.DataFrame) -> bool:
@@ -283,7 +283,7 @@ class _Book:
         pairs = btyd.distinct_pairs(at)
         return cls(states, spend_states, at, pairs, group, list(names), by, terms)
 
-    def expected(self, purchase: btyd.BetaGeometricFit, spend: GammaGammaFit) -> np.ndarray:
+    def expected(self, purchase: btyd.PurchaseFit, spend: GammaGammaFit) -> np.ndarray:
         """Expected orders and revenue of all customers: (2, steps, groups)."""
         n_alive = self.at.n * btyd.p_alive(purchase, self.at)
         n_money = n_alive * _expected_spend(self.states, self.spend_states, spend)
@@ -294,7 +294,7 @@ class _Book:
         # einsum, not BLAS: the last digits must not depend on the number of threads
         return np.array([np.einsum("ps,pg->sg", steps, w.reshape(size)) for w in weights])
 
-    def measures(self, purchase: btyd.BetaGeometricFit, spend: GammaGammaFit) -> np.ndarray:
+    def measures(self, purchase: btyd.PurchaseFit, spend: GammaGammaFit) -> np.ndarray:
         """Expected orders and revenue, then both discounted: (4, groups)."""
         by_step = self.expected(purchase, spend)
         discounted = by_step * self.terms.discount_factors[:, None]
@@ -380,7 +380,7 @@ def _deal_spend(
 def _simulate(
     book: _Book,
     people: _People,
-    purchase: btyd.BetaGeometricFit,
+    purchase: btyd.PurchaseFit,
     spend: GammaGammaFit,
     rng: np.random.Generator,
 ) -> np.ndarray:
