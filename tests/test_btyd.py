@@ -160,14 +160,12 @@ class TestPublishedPredictions:
             [38.86] * 5 + [27.0] * 2,
         )
         expected = [-9.4596, -4.4711, -0.5538, -21.8644, -9.5367, -14.1284, -0.4761]
-        got = btyd.bgnbd_log_likelihoods(PUBLISHED, states)
+        got = PUBLISHED.log_likelihoods(states)
         np.testing.assert_allclose(got, expected, atol=1e-3)
 
     def test_stable_log_likelihood(self):
         # Note 027: x = 200 overflows the plain form
-        got = btyd.bgnbd_log_likelihoods(
-            make_fit(0.25, 4, 0.8, 2.5), btyd.States([200, 0], [38, 0], [40, 40])
-        )
+        got = make_fit(0.25, 4, 0.8, 2.5).log_likelihoods(btyd.States([200, 0], [38, 0], [40, 40]))
         np.testing.assert_allclose(got, [100.7957, -0.59947382], rtol=5e-7)
 
     def test_conditional_expectation(self):
@@ -301,7 +299,7 @@ class TestGammaGamma:
 class TestGradients:
     @pytest.mark.parametrize("theta", [[-1.4, -2.0, -0.2, 0.9], [0.5, 0.3, 1.2, -0.7]])
     def test_bgnbd(self, weeks, theta):
-        objective = btyd._bgnbd_objective(weeks, weeks.T.max())
+        objective = btyd.BetaGeometricFit.objective(weeks, weeks.T.max())
         self.compare(objective, np.array(theta))
 
     @pytest.mark.parametrize("theta", [[1.8, 1.0, -0.8], [-0.5, 0.2, 1.5]])
@@ -320,7 +318,7 @@ class TestGradients:
         np.testing.assert_allclose(objective(theta)[1], differences, rtol=1e-6, atol=1e-4)
 
     def test_compressed_likelihood_is_the_sum_over_customers(self, fit, weeks):
-        want = btyd.bgnbd_log_likelihoods(fit, weeks).sum()
+        want = fit.log_likelihoods(weeks).sum()
         assert fit.log_likelihood == pytest.approx(want, abs=1e-7)
 
 
@@ -382,7 +380,7 @@ class TestStableForms:
         for case in cases:
             want = self.exact(mpmath, *case)
             r, alpha, a, b, x, T, t = case
-            got = btyd.expected_if_alive(make_fit(r, alpha, a, b), x, T, t)
+            got = make_fit(r, alpha, a, b).expected_if_alive(x, T, t)
             assert float(got) == pytest.approx(want, rel=1e-9), case
 
     @staticmethod
@@ -410,12 +408,12 @@ class TestStableForms:
                 return -np.expm1(-wait) / p
 
             want = quad(orders, 0, 1, epsrel=1e-8, limit=400)[0]
-            got = btyd.expected_if_alive(fit, x, T, t)
+            got = fit.expected_if_alive(x, T, t)
             assert float(got) == pytest.approx(want, rel=1e-5)
 
     def test_grows_with_time_where_a_plus_b_is_below_one(self):
         # a + b < 1 at x = 0: other packages take the logarithm of a negative number
-        got = btyd.expected_if_alive(make_fit(0.6, 4.0, 0.3, 0.2), 0, 40.0, [13.0, 26.0, 52.0])
+        got = make_fit(0.6, 4.0, 0.3, 0.2).expected_if_alive(0, 40.0, [13.0, 26.0, 52.0])
         assert np.isfinite(got).all()
         assert (np.diff(got) > 0).all()
 
@@ -428,12 +426,12 @@ class TestStableForms:
                 got = verb(fit, states, t)
                 assert np.isfinite(got).all()
                 assert (got >= 0).all()
-        assert np.isfinite(btyd.bgnbd_log_likelihoods(fit, states)).all()
+        assert np.isfinite(fit.log_likelihoods(states)).all()
         chance = btyd.p_alive(fit, states)
         assert ((chance >= 0) & (chance <= 1)).all()
 
     def test_no_time_no_purchases(self):
-        got = btyd.expected_if_alive(PRINTED, np.array([0, 3]), np.array([0.0, 20.0]), 0.0)
+        got = PRINTED.expected_if_alive(np.array([0, 3]), np.array([0.0, 20.0]), 0.0)
         assert got.tolist() == [0, 0]
         assert btyd.purchase_pmf(PRINTED, [0, 1], 0.0).tolist() == [1, 0]
 

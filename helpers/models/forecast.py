@@ -254,7 +254,7 @@ def score_states(
     )
     if not terms.discount_rate:
         return found
-    still = btyd.dert(fit, at, terms.continuous_rate(clock.days_per_unit))
+    still = btyd.expected_residual(fit, at, terms.discount_rate)
     return found.assign(residual_orders=still, residual=still * worth)
 
 
@@ -274,9 +274,7 @@ def orders_if_alive(models: Models, pairs: tuple, edges: np.ndarray) -> np.ndarr
     """Expected orders given being active, by distinct (x, T) and step: (pairs, steps)."""
     x, T, _ = pairs
     until = models.clock.ahead(edges)
-    return np.diff(
-        btyd.expected_if_alive(models.purchase, x[:, None], T[:, None], until), axis=1
-    )
+    return np.diff(models.purchase.expected_if_alive(x[:, None], T[:, None], until), axis=1)
 
 
 def has_spend(states: pd.DataFrame) -> bool:

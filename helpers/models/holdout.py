@@ -32,7 +32,7 @@ class Holdout:
     best: str = ""
     best_total: str = ""
     verdict: str = ""
-    fit: btyd.BetaGeometricFit | None = None
+    fit: btyd.PurchaseFit | None = None
     low: float = np.nan
     high: float = np.nan
 
@@ -106,7 +106,7 @@ def holdout_check(
 
 
 def _total_interval(
-    fit: btyd.BetaGeometricFit, at: btyd.States, t: float, *, draws: int = 200, most: int = 20_000
+    fit: btyd.PurchaseFit, at: btyd.States, t: float, *, draws: int = 200, most: int = 20_000
 ) -> tuple[float, float]:
     """Give the 90% predictive interval of the total, from parameter draws and simulated customers.
 
@@ -171,7 +171,7 @@ def _verdict(best: str, best_total: str) -> str:
     )
 
 
-def tracking(states: pd.DataFrame, fit: btyd.BetaGeometricFit, end: Day) -> pd.DataFrame:
+def tracking(states: pd.DataFrame, fit: btyd.PurchaseFit, end: Day) -> pd.DataFrame:
     """Repeat orders expected each day from these customers' first days on, to hold against fact.
 
     ``states``: first_day and n. One row per day from the first first_day to ``end``: day, expected,

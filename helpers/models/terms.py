@@ -93,7 +93,3 @@ class Terms:
     def net(self, orders: np.ndarray, revenue: np.ndarray) -> np.ndarray:
         """Value of orders that bring this revenue: revenue x margin rate - orders x service."""
         return revenue * self.margin_rate - orders * self.cost_to_serve
-
-    def continuous_rate(self, days_per_unit: float) -> float:
-        """The discount rate as a force per unit of time: ln(1 + d) x days per unit / 365.25."""
-        return float(np.log1p(self.discount_rate)) * days_per_unit / DAYS_PER_YEAR
