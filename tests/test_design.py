@@ -42,7 +42,7 @@ FLOW = [
     "measures.surveys", "measures.activation", "measures.funnels", "measures.lifetimes", "measures.decomposition",
     "models.likelihood", "models.states", "models.purchase", "models.beta_geometric", "models.decay",
     "models.pareto_nbd", "models.btyd",
-    "models.gamma_gamma", "models.terms", "models.forecast",
+    "models.gamma_gamma", "models.terms", "models.forecast", "models.futures",
     "models.holdout", "models.uplift",
     "chapters.reconciliation_tables", "chapters.ltv_tables", "chapters.value_tables", "chapters.change_tables",
     "chapters.cohort_tables", "chapters.naive", "chapters.intake", "chapters.forecast_tables",

@@ -6,7 +6,7 @@ import pytest
 from test_btyd import CUTOFF, END, START, cdnow_days, make_fit, simulate_histories
 
 from helpers.errors import DataError, UsageError
-from helpers.models import btyd, forecast, gamma_gamma, holdout
+from helpers.models import btyd, forecast, futures, gamma_gamma, holdout
 from helpers.models.forecast import Models
 from helpers.models.holdout import holdout_check, holdout_cutoff
 from helpers.models.terms import Horizon, Terms
@@ -76,7 +76,7 @@ def models(states, spend_states):
 
 @pytest.fixture(scope="module")
 def total(states, spend_states, models):
-    return forecast.clv_forecast(states, spend_states, models, COSTS, draws=200)
+    return futures.clv_forecast(states, spend_states, models, COSTS, draws=200)
 
 
 class TestTerms:
@@ -154,7 +154,7 @@ class TestCustomerOne:
 class TestForecast:
     def test_identity_without_discount(self, states, spend_states, models):
         terms = Terms(Horizon(12), margin_rate=0.3, cost_to_serve=1.5)
-        row = forecast.clv_forecast(states, spend_states, models, terms, draws=20).totals.iloc[-1]
+        row = futures.clv_forecast(states, spend_states, models, terms, draws=20).totals.iloc[-1]
         scores = forecast.score_states(states, spend_states, models, terms)
         money = scores["n"] * scores["expected_orders"] * scores["expected_spend"]
         orders = (scores["n"] * scores["expected_orders"]).sum()
@@ -194,12 +194,12 @@ class TestForecast:
         assert len(joined) == len(people)
         spend = joined["intercept"] + joined["slope"] * joined["total_spend"]
         clv = joined["discounted_orders"] * (spend * 0.3 - 1.5)
-        exact = forecast.clv_forecast(value_states, spend_states, models, COSTS, draws=20)
+        exact = futures.clv_forecast(value_states, spend_states, models, COSTS, draws=20)
         assert exact.totals["clv"].iloc[-1] == pytest.approx(clv.sum(), rel=1e-10)
         assert (scores["n"] * scores["clv"]).sum() == pytest.approx(clv.sum(), rel=1e-10)
 
     def test_without_the_link_the_total_is_near(self, value_states, spend_states, models, total):
-        exact = forecast.clv_forecast(value_states, spend_states, models, COSTS, draws=200)
+        exact = futures.clv_forecast(value_states, spend_states, models, COSTS, draws=200)
         near, true = total.totals.iloc[-1], exact.totals.iloc[-1]
         assert near["clv"] == pytest.approx(true["clv"], rel=0.02)
         assert near["clv_high"] - near["clv_low"] == pytest.approx(
@@ -208,7 +208,7 @@ class TestForecast:
 
     def test_groups_add_up(self, states, spend_states, models, total):
         half = states.assign(segment=np.where(states.index % 2, "odd", "even"))
-        parts = forecast.clv_forecast(half, spend_states, models, COSTS, by="segment", draws=200)
+        parts = futures.clv_forecast(half, spend_states, models, COSTS, by="segment", draws=200)
         totals = parts.totals.set_index("segment")
         assert totals.index.tolist() == ["even", "odd", "total"]
         for name in ("customers", "orders", "revenue", "clv"):
@@ -221,7 +221,7 @@ class TestForecast:
 
     def test_unknown_group(self, states, spend_states, models):
         with pytest.raises(UsageError, match=r"by is 'segmnt'"):
-            forecast.clv_forecast(states, spend_states, models, COSTS, by="segmnt")
+            futures.clv_forecast(states, spend_states, models, COSTS, by="segmnt")
 
     def test_wrong_day(self, states, spend_states):
         with pytest.raises(DataError, match="end after 1997-06-30"):
@@ -232,7 +232,7 @@ class TestInvariance:
     @pytest.mark.parametrize("unit", [1.0, 365.25 / 12])
     def test_unit_of_time(self, states, spend_states, total, unit):
         models = forecast.fit_models(states, spend_states, CUTOFF, days_per_unit=unit)
-        other = forecast.clv_forecast(states, spend_states, models, COSTS, draws=20)
+        other = futures.clv_forecast(states, spend_states, models, COSTS, draws=20)
         for name in ("orders", "revenue", "clv"):
             assert other.totals[name].iloc[0] == pytest.approx(total.totals[name].iloc[0], rel=1e-8)
 
@@ -240,7 +240,7 @@ class TestInvariance:
         mixed = states.sample(frac=1, random_state=1)
         spends = spend_states.sample(frac=1, random_state=2)
         models = forecast.fit_models(mixed, spends, CUTOFF)
-        other = forecast.clv_forecast(mixed, spends, models, COSTS, draws=200)
+        other = futures.clv_forecast(mixed, spends, models, COSTS, draws=200)
         np.testing.assert_allclose(
             other.totals.drop(columns="group").to_numpy(float),
             total.totals.drop(columns="group").to_numpy(float),
@@ -249,14 +249,14 @@ class TestInvariance:
 
     def test_nothing_is_changed_in_place(self, states, spend_states, models):
         before = states.copy(), spend_states.copy()
-        forecast.clv_forecast(states, spend_states, models, COSTS, draws=5)
+        futures.clv_forecast(states, spend_states, models, COSTS, draws=5)
         forecast.score_states(states, spend_states, models, COSTS)
         pd.testing.assert_frame_equal(states, before[0])
         pd.testing.assert_frame_equal(spend_states, before[1])
 
     def test_seed(self, states, spend_states, models):
         one, same, other = (
-            forecast.clv_forecast(states, spend_states, models, COSTS, draws=30, seed=s).totals
+            futures.clv_forecast(states, spend_states, models, COSTS, draws=30, seed=s).totals
             for s in (1, 1, 2)
         )
         pd.testing.assert_frame_equal(one, same)
@@ -267,7 +267,7 @@ class TestInvariance:
 class TestIntervals:
     def test_a_sample_gives_the_interval_of_all(self, states, spend_states, models):
         whole, part = (
-            forecast.clv_forecast(
+            futures.clv_forecast(
                 states, spend_states, models, COSTS, draws=800, max_simulated=size
             )
             for size in (10_000, 1000)
@@ -282,7 +282,7 @@ class TestIntervals:
 
     def test_level_widens(self, states, spend_states, models):
         narrow, wide = (
-            forecast.clv_forecast(
+            futures.clv_forecast(
                 states, spend_states, models, COSTS, draws=200, level=level
             ).totals.iloc[0]
             for level in (0.5, 0.95)
@@ -301,7 +301,7 @@ class TestIntervals:
             people = self.shop(truth, rng, 800, horizon)
             states, spends = counted(people, KEYS), spend_states_of(people)
             models = forecast.fit_models(states, spends, CUTOFF)
-            row = forecast.clv_forecast(
+            row = futures.clv_forecast(
                 states, spends, models, Terms(horizon), draws=100, seed=i
             ).totals.iloc[0]
             actual = people["holdout_frequency"].sum(), people["holdout_revenue"].sum()
