@@ -29,9 +29,9 @@ class Choice:
 
     ``best``: the rule of any kind that the scores choose; ``used``: the purchase model they choose,
     which alone can say when, with intervals; ``naive``: the best naive rule; ``beats``: whether the
-    model used does better than it. ``regret``: how much larger the model's error of the total of
-    money was on the last origin than that of the rule which was best there, in points of the
-    total, when it is chosen by the origins before; missing with a single origin.
+    model used does better than it. ``regret``: chosen by the earlier origins, how much larger the error of the
+    total of money was on the last one than that of the best rule there, as a share of the total (see
+    `_regret`); missing with a single origin.
     """
 
     best: str
@@ -250,13 +250,17 @@ def _best(money: pd.DataFrame) -> str:
 
 
 def _regret(money: pd.DataFrame) -> float:
-    """Error of the total that choosing by earlier origins cost on the last one."""
+    """Error of the total that choosing by earlier origins cost on the last one, in hindsight.
+
+    Against the rule that was nearest in total there among those no worse customer by customer.
+    """
     last = money["origin"].max()
     earlier, now = money[money["origin"] < last], money[money["origin"] == last]
     if earlier.empty:
         return np.nan
-    error = now.set_index("rule")["bias"].abs()
-    return float(error[_best(earlier)] - error[_best(now)])
+    now, chosen = now.set_index("rule"), _best(earlier)
+    rivals = now[now["rmse"] <= now.loc[chosen, "rmse"] * (1 + EQUALS)]
+    return float(abs(now.loc[chosen, "bias"]) - rivals["bias"].abs().min())
 
 
 # --- beside the scores ---------------------------------------------------------------------------

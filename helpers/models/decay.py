@@ -25,7 +25,7 @@ def _rule(size: int) -> tuple[np.ndarray, np.ndarray]:
     return (1 + nodes) / 2, weights / 2
 
 
-_FINE, _COARSE = _rule(48), _rule(5)
+_FINEST, _FINE, _COARSE = _rule(64), _rule(32), _rule(5)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Decay:
 def _nodes(decay: Decay, start: np.ndarray, end: np.ndarray, rule: tuple) -> tuple:
     """Weights of the rule's nodes along a new last axis, and how far both scales have grown there.
 
-    Returns weight, ln((alpha + u) / (alpha + start)), ln((beta + u) / (beta + start)).
+    Returns weight, time since ``start``, and logarithms of the growth of alpha + u and beta + u.
     """
     at_a, at_b = decay.alpha + start, decay.beta + start
     short = np.minimum(at_a, at_b)
@@ -56,7 +56,8 @@ def _nodes(decay: Decay, start: np.ndarray, end: np.ndarray, rule: tuple) -> tup
     grown_b = np.log1p(gone / at_b[..., None])
     exponent = np.asarray(decay.A)[..., None] * grown_a
     exponent += (np.asarray(decay.S)[..., None] + 1) * grown_b
-    return np.exp(v - exponent) * rule[1] * (span * (short / at_b)[..., None]), grown_a, grown_b
+    weight = np.exp(v - exponent) * rule[1] * (span * (short / at_b)[..., None])
+    return weight, gone, grown_a, grown_b
 
 
 def decay_integral(decay: Decay, start: np.ndarray, end: np.ndarray) -> np.ndarray:
@@ -67,7 +68,7 @@ def decay_integral(decay: Decay, start: np.ndarray, end: np.ndarray) -> np.ndarr
     for low in range(0, len(A), _ROWS):
         rows = slice(low, low + _ROWS)
         part = Decay(A[rows], decay.alpha, S[rows], decay.beta)
-        value[rows] = _nodes(part, start[rows], end[rows], _FINE)[0].sum(axis=-1)
+        value[rows] = _nodes(part, start[rows], end[rows], _FINEST)[0].sum(axis=-1)
     return value.reshape(arrays[0].shape)
 
 
@@ -103,16 +104,16 @@ def decay_integrals(states: States, scale: float) -> Integrals:
 
 def _channels(decay: Decay, start: np.ndarray, end: np.ndarray, rule: tuple) -> np.ndarray:
     """The integral and those that its derivatives need, along a new first axis: (5, ...)."""
-    weight, grown_a, grown_b = _nodes(decay, start, end, rule)
+    weight, gone, grown_a, grown_b = _nodes(decay, start, end, rule)
     plain = weight.sum(axis=-1)
     at_a, at_b = decay.alpha + start, decay.beta + start
     return np.array(
         [
             plain,
             np.log(at_a) * plain + (weight * grown_a).sum(axis=-1),
-            decay.A / at_a * (weight * np.exp(-grown_a)).sum(axis=-1),
+            decay.A * (weight / (at_a[..., None] + gone)).sum(axis=-1),
             np.log(at_b) * plain + (weight * grown_b).sum(axis=-1),
-            (weight * np.exp(-grown_b)).sum(axis=-1) / at_b,
+            (weight / (at_b[..., None] + gone)).sum(axis=-1),
         ]
     )
 

@@ -22,11 +22,13 @@ from helpers.errors import DataError
 from helpers.models import btyd, gamma_gamma
 from helpers.models.gamma_gamma import GammaGammaFit
 from helpers.models.purchase import PurchaseFit
+from helpers.models.season import Season
 from helpers.models.states import States, distinct_pairs
 from helpers.models.terms import Terms
 
 STATE = ["frequency", "first_day", "last_day"]
 MODEL = "BG/NBD"
+_FAR = 3652.5  # days: an order expected later than in ten years is not expected
 # No more distinct histories than this are taken into Python.
 MOST_STATES = 2_000_000
 
@@ -43,23 +45,29 @@ class Clock:
 
     as_of: pd.Timestamp
     days_per_unit: float = 7.0
-    season: object | None = None
+    season: Season | None = None
 
     def at(self, days: pd.Series | np.ndarray) -> np.ndarray:
         """Give how much time lies between days and ``as_of``: 0 then, more before."""
-        days = pd.to_datetime(pd.Series(np.asarray(days)))
+        days = np.asarray(pd.to_datetime(pd.Series(np.asarray(days))), dtype="datetime64[D]")
+        now = np.datetime64(self.as_of, "D")
         if self.season is None:
-            return (self.as_of - days).dt.days.to_numpy(float) / self.days_per_unit
-        return -self._exposure((days - self.as_of).dt.days.to_numpy(float)) / self.days_per_unit
+            return (now - days).astype(float) / self.days_per_unit
+        return (self.season.clock(now) - self.season.clock(days)) / self.days_per_unit
 
     def ahead(self, days: np.ndarray) -> np.ndarray:
         """Give how much time passes from ``as_of`` to so many days (of the calendar) later."""
         days = np.asarray(days, dtype=float)
-        passed = days if self.season is None else self._exposure(days)
-        return passed / self.days_per_unit
+        if self.season is not None:
+            days = self.season.clock_between(np.datetime64(self.as_of, "D"), days)
+        return days / self.days_per_unit
 
-    def _exposure(self, days: np.ndarray) -> np.ndarray:
-        return self.season.exposure(self.as_of, days)
+    def days_until(self, time: np.ndarray) -> np.ndarray:
+        """Give the days of the calendar in which so much time passes from ``as_of`` on."""
+        days = np.asarray(time, dtype=float) * self.days_per_unit
+        if self.season is None:
+            return days
+        return self.season.days_until(np.datetime64(self.as_of, "D"), days)
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ class Models:
     purchase: PurchaseFit
     spend: GammaGammaFit
     as_of: pd.Timestamp
-    season: object | None = None
+    season: Season | None = None
 
     @cached_property
     def clock(self) -> Clock:
@@ -99,7 +107,7 @@ SEASONED = " with season"
 
 
 def states_at(
-    states: pd.DataFrame, as_of: Day, days_per_unit: float = 7.0, season: object | None = None
+    states: pd.DataFrame, as_of: Day, days_per_unit: float = 7.0, season: Season | None = None
 ) -> States:
     """Turn dated customer states into frequency, recency, T and n, in units of so many days.
 
@@ -171,7 +179,7 @@ def fit_models(
     as_of: Day,
     *,
     model: str = MODEL,
-    season: object | None = None,
+    season: Season | None = None,
     days_per_unit: float = 7.0,
 ) -> Models:
     """Fit how often customers buy and how much they spend, as known on ``as_of``.
@@ -246,7 +254,7 @@ def score_states(
         p_alive=alive,
         p_alive_before=_alive_before(models, scores),
         **within,
-        next_days=btyd.median_wait(fit, at) * clock.days_per_unit,
+        next_days=clock.days_until(np.minimum(btyd.median_wait(fit, at), _FAR / clock.days_per_unit)),
         expected_orders=alive * steps.sum(axis=1)[pairs[2]],
         discounted_orders=discounted,
         expected_spend=spend,

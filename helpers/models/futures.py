@@ -19,6 +19,7 @@ from helpers.models.forecast import (
     orders_if_alive,
     states_at,
 )
+from helpers.models.season import Season
 from helpers.models.states import States, distinct_pairs
 from helpers.models.terms import Terms
 
@@ -128,6 +129,13 @@ def futures(
     )
 
 
+def expected_steps(
+    states: pd.DataFrame, spend_states: pd.DataFrame, models: Models, edges: np.ndarray
+) -> np.ndarray:
+    """Give expected orders and revenue of all these customers between ``edges``: (2, steps)."""
+    return _Book.of(states, spend_states, models, edges, "").expected(models).sum(axis=2)
+
+
 # --- expectations --------------------------------------------------------------------------------
 
 
@@ -177,8 +185,12 @@ class _Book:
 
 @dataclass(frozen=True)
 class _People:
-    """Customers one by one: purchase and spend history, group; and by group, how many each is."""
+    """Customers one by one: purchase and spend history, group; and by group, how many each is.
 
+    ``row``: the state that each customer has, in the book.
+    """
+
+    row: np.ndarray
     at: States
     spend_frequency: np.ndarray
     total_spend: np.ndarray
@@ -203,19 +215,21 @@ def _people(
         rows.append(members[np.minimum(found, len(members) - 1)])
         weight.append(customers / size)
     row = np.concatenate(rows)
-    at = States(
-        book.at.frequency[row],
-        book.at.recency[row],
-        book.at.T[row],
-        days_per_unit=book.at.days_per_unit,
-    )
+    at = _each(book.at, row)
     if has_spend(book.states):
         own = book.states.iloc[row]
         # of customers who share a state only the sum is known: each has the mean
         spend = own["spend_frequency"].to_numpy(), (own["total_spend"] / own["n"]).to_numpy(float)
     else:
         spend = _deal_spend(at.frequency, spend_states, rng)
-    return _People(at, *spend, group=book.group[row], weight=np.array(weight))
+    return _People(row, at, *spend, group=book.group[row], weight=np.array(weight))
+
+
+def _each(at: States, row: np.ndarray) -> States:
+    """Give the states of single customers."""
+    return States(
+        at.frequency[row], at.recency[row], at.T[row], days_per_unit=at.days_per_unit
+    )
 
 
 def _deal_spend(
@@ -264,16 +278,25 @@ def _simulate(
 def _each_draw(
     book: _Book, people: _People, models: Models, draws: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Possible futures of all customers, each under its own parameters and season."""
-    found = []
-    for move in models.moves(draws, rng):
-        moved = replace(models.moved(move), season=_drawn_season(models, rng))
+    """Possible futures of all customers, each under its own parameters and season.
+
+    Another season moves both the past as the model's clock counts it and the horizon.
+    """
+    found, seasons = [], _seasons(models, draws, rng)
+    for move, season in zip(models.moves(draws, rng), seasons, strict=True):
+        moved = replace(models.moved(move), season=season)
+        if season is not None:
+            at = states_at(book.states, models.as_of, book.at.days_per_unit, season)
+            people = replace(people, at=_each(at, people.row))
         found.append(_simulate(book, people, moved, rng))
     return np.array(found)
 
 
-def _drawn_season(models: Models, rng: np.random.Generator) -> object | None:
-    return None if models.season is None else models.season.drawn(rng)
+def _seasons(models: Models, draws: int, rng: np.random.Generator) -> list[Season | None]:
+    """Plausible seasons given the data, or none at all."""
+    if models.season is None:
+        return [None] * draws
+    return [models.season.shifted(move) for move in models.season.log_draws(draws, rng)]
 
 
 def _scaled(
@@ -296,9 +319,9 @@ def _scaled(
     drift = np.exp(np.einsum("dp,pmsg->dmsg", moves, slopes))
     if models.season is not None:
         plain = np.diff(models.clock.ahead(book.edges))
-        for row in range(draws):
-            clock = replace(models, season=_drawn_season(models, rng)).clock
-            drift[row] *= (np.diff(clock.ahead(book.edges)) / plain)[None, :, None]
+        for row, season in enumerate(_seasons(models, draws, rng)):
+            ahead = replace(models, season=season).clock.ahead(book.edges)
+            drift[row] *= (np.diff(ahead) / plain)[None, :, None]
     expected = book.expected(models) * drift
     drawn = np.array([_simulate(book, people, models, rng) for _ in range(draws)])
     noise = drawn - drawn.mean(axis=0)
@@ -390,7 +413,7 @@ def customer_ranges(
     one = replace(at, n=np.ones(len(at)))
     mean_total = (states["total_spend"] / states["n"]).to_numpy(float)
     owner = np.arange(len(states))
-    people = _People(one, states["spend_frequency"].to_numpy(), mean_total, owner, np.ones(1))
+    people = _People(owner, one, states["spend_frequency"].to_numpy(), mean_total, owner, np.ones(1))
     book = _Book(states, states, one, distinct_pairs(one), owner, list(owner),
                  np.array([0.0, terms.horizon.days]))  # fmt: skip
     drawn = _each_draw(book, people, models, draws, np.random.default_rng(seed))

@@ -67,7 +67,9 @@ Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
 @dataclass(frozen=True)
-class _Maximum:
+class Maximum:
+    """Where a likelihood is highest, in log-parameters, and how sharply."""
+
     log_parameters: np.ndarray
     value: float
     log_covariance: np.ndarray
@@ -76,7 +78,7 @@ class _Maximum:
 
 def maximize(
     objective: Objective, starts: np.ndarray, n: float, names: tuple, hint: str
-) -> _Maximum:
+) -> Maximum:
     """Climb from each start in turn until one ends at a maximum; else say what was found."""
     trouble = ""
     for start in starts:
@@ -92,7 +94,7 @@ def maximize(
         if not trouble:
             value, gradient = objective(theta)
             norm = float(np.abs(gradient).max() / n)
-            return _Maximum(theta, value, np.linalg.inv(-hessian), norm)
+            return Maximum(theta, value, np.linalg.inv(-hessian), norm)
     raise DataError(trouble)
 
 

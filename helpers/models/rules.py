@@ -14,6 +14,7 @@ import pandas as pd
 
 from helpers.models import boosting, btyd, gamma_gamma
 from helpers.models.forecast import SEASONED, STATE, Models, fit_models, states_at
+from helpers.models.season import SEASONAL, Season
 
 PURCHASE, NAIVE, LEARNED = "model", "naive", "learned"
 
@@ -35,7 +36,7 @@ class Origin:
     train: pd.DataFrame | None = None
     stretch: float = 1.0
     basis: str = "revenue"
-    season: object | None = None
+    season: Season | None = None
 
     @property
     def days(self) -> int:
@@ -93,7 +94,8 @@ def rules(*, seasoned: bool) -> dict[str, tuple[str, Rule]]:
     if seasoned:
         found |= {
             f"{name}{SEASONED}": (PURCHASE, _purchase(name, seasoned=True))
-            for name in ("BG/NBD", "MBG/NBD")
+            for name in SEASONAL
+            if name != "NBD"
         }
     return found | {
         "NBD": (NAIVE, _purchase("NBD")),
