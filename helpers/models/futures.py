@@ -5,6 +5,7 @@ posterior given them (conjugate, so no Markov chains), the season and the margin
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from helpers.errors import DataError, UsageError, nearest
 from helpers.models import btyd, gamma_gamma
 from helpers.models.forecast import (
     STATE,
+    Clock,
     Models,
     expected_spend,
     has_spend,
@@ -168,6 +170,21 @@ class _Book:
         """How many groups there are."""
         return len(self.names)
 
+    @cached_property
+    def _days(self) -> tuple[np.ndarray, ...]:
+        """All days since the first purchase of anybody, and the place of each state's two in them."""
+        days = [pd.to_datetime(self.states[n]).to_numpy("datetime64[D]") for n in STATE[1:]]
+        start = days[0].min()
+        every = np.arange(start, days[1].max() + 1)
+        return every, *((day - start).astype(int) for day in days)
+
+    def seen_by(self, clock: Clock) -> States:
+        """The states as another clock counts time."""
+        every, first, last = self._days
+        ago = clock.at(every)
+        T = ago[first]
+        return replace(self.at, recency=np.clip(T - ago[last], 0, T), T=T)
+
     def expected(self, models: Models) -> np.ndarray:
         """Expected orders and revenue of all customers: (2, steps, groups)."""
         n_alive = self.at.n * btyd.p_alive(models.purchase, self.at)
@@ -286,8 +303,7 @@ def _each_draw(
     for move, season in zip(models.moves(draws, rng), seasons, strict=True):
         moved = replace(models.moved(move), season=season)
         if season is not None:
-            at = states_at(book.states, models.as_of, book.at.days_per_unit, season)
-            people = replace(people, at=_each(at, people.row))
+            people = replace(people, at=_each(book.seen_by(moved.clock), people.row))
         found.append(_simulate(book, people, moved, rng))
     return np.array(found)
 
