@@ -138,6 +138,35 @@ def expected_steps(
     return _Book.of(states, spend_states, models, edges, "").expected(models).sum(axis=2)
 
 
+def what_if(
+    states: pd.DataFrame,
+    spend_states: pd.DataFrame,
+    models: Models,
+    terms: Terms,
+    *,
+    churn: float = 1.0,
+    frequency: float = 1.0,
+    margin: float = 0.0,
+) -> float:
+    """Give the discounted value of these customers if something about them changed from now on.
+
+    ``churn`` multiplies how readily active customers leave (their a, or s), ``frequency`` the pace
+    at which they buy, ``margin`` is added to the margin rate (0.01 is one point). All else stays:
+    who is still active today, and what they spend.
+    """
+    changed = replace(terms, margin_rate=terms.margin_rate + margin)
+    book = _Book.of(states, spend_states, models, terms.horizon.edges, "")
+    step = np.where(np.isin(models.purchase.names, ["a", "s"]), np.log(churn), 0.0)
+    fit = models.purchase.shifted(step)
+    until = models.clock.ahead(book.edges) * frequency
+    x, T, place = book.pairs
+    steps = np.diff(fit.expected_if_alive(x[:, None], T[:, None], until), axis=1)
+    later = (steps * changed.discount_factors).sum(axis=1)[place]
+    later = later * book.at.n * btyd.p_alive(models.purchase, book.at)
+    spend = expected_spend(book.states, spend_states, models.spend)
+    return float(changed.net(later, later * spend).sum())
+
+
 # --- expectations --------------------------------------------------------------------------------
 
 
