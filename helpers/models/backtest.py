@@ -64,12 +64,12 @@ class BackTest:
 
 
 def origin_days(
-    first_day: Day, end: Day, months: int, *, most: int = 4, least_days: int = 180
+    first_day: Day, end: Day, months: int, *, most: int = 3, least_days: int = 180
 ) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
     """Choose the days to forecast from: month ends, each with the end of what is held out.
 
     As many whole months as the horizon are held out, at most half of the history. The last origin
-    is that long before ``end``; up to three more lie a quarter of it apart, each with at least
+    is that long before ``end``; up to two more lie a quarter of it apart, each with at least
     ``least_days`` of history. Newest first; empty where the history is too short.
     """
     first, end = pd.Timestamp(first_day), pd.Timestamp(end)

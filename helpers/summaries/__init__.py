@@ -225,6 +225,22 @@ def valued_states(
     return frame.assign(**days, total_spend=frame["total_spend"].astype("float64") / scale)
 
 
+def loyalty_members(study: Study) -> ir.Table:
+    """Give the customers who are members of the loyalty program: customer_id, in the engine."""
+    customers = study.table("customers")
+    return customers.filter(customers.loyalty_member).select("customer_id").distinct()
+
+
+def consenting(study: Study, purpose: str = "") -> ir.Table | None:
+    """Give who has consented to a purpose (or to any) by the month's end; None without consents."""
+    if not study.has("consents"):
+        return None
+    granted = consent.as_of(study.table("consents"), study.end)
+    granted = granted.filter(granted.state == "granted")
+    granted = granted.filter(granted.purpose == purpose) if purpose else granted
+    return granted.select("customer_id").distinct()
+
+
 def value_thirds(study: Study, scored: ir.Table, value: str = "residual") -> pd.DataFrame:
     """Give value by thirds of recency, frequency and spend: 28 cells, see `prediction.thirds`."""
     cells = prediction.thirds(scored, value)

@@ -231,3 +231,38 @@ def thirds(scored: ir.Table, value: str = "residual") -> ir.Table:
     return ranked.group_by("recency", frequency=ranked.frequency_third, money=ranked.money).aggregate(
         n=ranked.count(), total=ranked[value].sum(), orders=ranked.expected_orders.sum()
     )
+
+
+# --- lists ---------------------------------------------------------------------------------------
+
+LISTS = ("wake-up", "loyalty", "next-order")
+# Quiet for longer than this times the own mean gap, and P(alive) down by this much in 30 days.
+OVERDUE, FALLING = 1.5, 0.05
+ACTIVE, SURELY = 0.5, 0.8
+
+
+def candidates(scored: ir.Table, members: ir.Table, name: str, as_of: str) -> ir.Table:
+    """Choose the customers of a list by their score: one row each, most to gain first.
+
+    wake-up: bought again before, silent for over 1.5 times their own mean gap, and P(alive) has
+    fallen by 0.05 or more in the last 30 days (had it not been for the silence, it would not have);
+    loyalty: three or more purchase days, P(alive) of 0.8 or more, in the upper three tenths by
+    value, and no ``members`` of the loyalty program yet; next-order: P(alive) of 0.5 or more and
+    the median wait for the next order at most 30 days, with the day on which it is expected.
+    """
+    today = ibis.date(as_of)
+    quiet = today.delta(scored.last_day, unit="day")
+    gap = scored.last_day.delta(scored.first_day, unit="day") / scored.frequency.nullif(0)
+    wait = scored.next_days.ceil().cast("int64")
+    rows = scored.mutate(
+        quiet_days=quiet, own_gap=gap, expected_next=(today + wait.as_interval("D")).cast("date")
+    )
+    if name == "wake-up":
+        falls = rows.p_alive_before - rows.p_alive >= FALLING
+        return rows.filter((rows.frequency > 0) & (rows.quiet_days > OVERDUE * rows.own_gap) & falls)
+    if name == "loyalty":
+        best = rows.filter(
+            (rows.frequency >= 2) & (rows.p_alive >= SURELY) & rows.tier.isin(["top 10%", "next 20%"])
+        )
+        return best.anti_join(members, "customer_id")
+    return rows.filter((rows.p_alive >= ACTIVE) & (rows.next_days <= 30))
