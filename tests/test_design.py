@@ -47,10 +47,12 @@ FLOW = [
     "models.drift",
     "models.uplift",
     "chapters.reconciliation_tables", "chapters.ltv_tables", "chapters.value_tables", "chapters.change_tables",
-    "chapters.cohort_tables", "chapters.naive", "chapters.intake", "chapters.forecast_tables",
+    "chapters.cohort_tables", "chapters.naive", "chapters.intake", "chapters.backtest_tables",
+    "chapters.forecast_tables", "chapters.forecast_uses",
     "chapters.uplift_tables", "chapters.scorecard", "chapters.run_chart", "chapters.twelve", "chapters.restated",
     "chapters.alerts", "chapters.spending", "chapters.beliefs", "chapters.cautions", "chapters.findings",
     "chapters.value_findings", "chapters.intake_findings", "chapters.findings_winning",
+    "chapters.findings_forecast",
     "chapters.findings_responses",
 ]  # fmt: skip
 PACKAGES = {name.split(".")[0] for name in FLOW if "." in name}

@@ -15,7 +15,7 @@ from helpers.models.forecast import SEASONED, Models
 from helpers.models.futures import ClvForecast
 from helpers.models.season import SEASONAL
 from helpers.models.terms import Horizon, Terms
-from helpers.show import count, percent
+from helpers.show import count, percent, ratio
 from helpers.study import Study
 
 TIERS = [name for name, _ in summaries.TIERS]
@@ -158,6 +158,11 @@ def month_outlook(
     return Outlook(reason, terms, basis, models, spend=spend), states
 
 
+def model_name(view: Outlook) -> str:
+    """Name the purchase model used; empty without a forecast."""
+    return view.models.name if view.models is not None else ""
+
+
 # --- tables --------------------------------------------------------------------------------------
 
 
@@ -277,7 +282,7 @@ def fit_by_frequency(view: Outlook, states: pd.DataFrame, study: Study) -> pd.Da
 def cohort_drift(view: Outlook, states: pd.DataFrame) -> drift.Drift:
     """Compare cohorts: is one model enough for all of them?"""
     if view.models is None:
-        return drift.Drift("There is no model to compare cohorts by.")
+        return drift.Drift("There is no model to compare cohorts by.", drift.NONE)
     together = states.groupby(forecast.STATE, as_index=False)["n"].sum()
     return drift.compare_cohorts(together, view.models)
 
@@ -302,6 +307,32 @@ def identity(view: Outlook) -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows, columns=columns)
     return table.assign(difference=table["difference"].round(2) + 0.0)
+
+
+_COUNTED = ("customers", "orders", "orders_said", "orders_present", "orders_new", "new_customers",
+            "consented")  # fmt: skip
+_SHARES = ("share", "bias", "total_error", "decile_error", "change", "p_alive")
+_RATIOS = ("rmse", "mae", "msle", "gini", "estimate", "low", "high", "intensity", "expected")
+
+
+def formats(study: Study, table: pd.DataFrame, **own: object) -> dict:
+    """Say how the columns of a table of this notebook are written: counts, shares, ratios, money.
+
+    What is named in ``own`` is written so; columns of numbers that no list names are money.
+    """
+    found = {}
+    for name in table:
+        if name in own:
+            found[name] = own[name]
+        elif name in _COUNTED:
+            found[name] = count
+        elif name in _SHARES:
+            found[name] = percent
+        elif name in _RATIOS:
+            found[name] = ratio
+        elif pd.api.types.is_float_dtype(table[name]):
+            found[name] = study.money
+    return found
 
 
 # --- sentences -----------------------------------------------------------------------------------

@@ -168,6 +168,16 @@ def what_if(view: Outlook) -> pd.DataFrame:
     return table.assign(change=table["value"] / float(table.loc[same, "value"].iloc[0]) - 1)
 
 
+def what_if_panels(table: pd.DataFrame) -> pd.DataFrame:
+    """Give the value by readiness to leave, at today's margin, one panel per pace of buying."""
+    today = table[table["margin"] == 0]
+    pace = [
+        "today's pace" if step == 1 else f"{abs(step - 1):.0%} {'more' if step > 1 else 'less'} often"
+        for step in today["frequency"]
+    ]
+    return today.assign(pace=pace)
+
+
 def _histories(view: Outlook) -> pd.DataFrame:
     """States without their tiers."""
     keys = ["frequency", "first_day", "last_day", "spend_frequency"]

@@ -21,6 +21,9 @@ LEAST, LEAST_REPEATERS = 300, 60
 CLEARLY = 10.0
 
 
+NONE = pd.DataFrame(columns=["cohort", "customers", "repeaters", "expected", "low", "high"])
+
+
 @dataclass(frozen=True)
 class Drift:
     """Cohorts compared: table, advice ("pool" or "split"), and by how much AIC favors splitting.
@@ -31,7 +34,7 @@ class Drift:
     """
 
     reason: str
-    cohorts: pd.DataFrame | None = None
+    cohorts: pd.DataFrame
     advice: str = ""
     gain: float = np.nan
 
@@ -47,14 +50,16 @@ def compare_cohorts(
     """
     half = _half_years(states)
     if half.nunique() < 2:
-        return Drift(f"Cohorts need at least {LEAST} customers and {LEAST_REPEATERS} repeaters each.")
+        return Drift(
+            f"Cohorts need at least {LEAST} customers and {LEAST_REPEATERS} repeaters each.", NONE
+        )
     at = states_at(states, models.as_of, models.clock.days_per_unit, models.season)
     names = sorted(half.unique())
     codes = half.map({name: code for code, name in enumerate(names)}).to_numpy()
     try:
         found = fit_segments(at, codes, type(models.purchase))
     except DataError as fault:
-        return Drift(f"Cohorts could not be fitted by themselves. {fault}")
+        return Drift(f"Cohorts could not be fitted by themselves. {fault}", NONE)
     rng = np.random.default_rng(seed)
     sizes = states["n"].groupby(half).sum()
     again = states.loc[states["frequency"] > 0, "n"].groupby(half).sum()
