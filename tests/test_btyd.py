@@ -1,12 +1,11 @@
 """The purchase and spend models against published numbers, high precision and simulated truth."""
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from cdnow import CUTOFF, cdnow_days, cdnow_file, cdnow_histories, in_weeks, made
 from scipy.integrate import quad
 from scipy.stats import beta as beta_law
 from scipy.stats import chi2
@@ -14,35 +13,10 @@ from scipy.stats import chi2
 from helpers.errors import DataError
 from helpers.models import btyd, gamma_gamma
 
-START, CUTOFF, END = (pd.Timestamp(d) for d in ("1997-01-01", "1997-09-30", "1998-06-30"))
-
-
-def cdnow_file(name: str) -> Path:
-    """A data file of the package lifetimes, found without importing the package."""
-    spec = importlib.util.find_spec("lifetimes")
-    path = Path(spec.origin).parent / "datasets" / name if spec else None
-    if path is None or not path.exists():
-        pytest.fail(f"lifetimes/datasets/{name} is missing: pip install lifetimes==0.11.3")
-    return path
-
-
-def cdnow_days() -> pd.DataFrame:
-    """Purchase days of the 1/10 sample: id, day, spend, first_day."""
-    columns = ["master_id", "id", "day", "cds", "spend"]
-    lines = pd.read_csv(
-        cdnow_file("CDNOW_sample.txt"), sep=r"\s+", names=columns, dtype={"day": str}
-    )
-    lines["day"] = pd.to_datetime(lines["day"], format="%Y%m%d")
-    days = lines.groupby(["id", "day"], as_index=False)["spend"].sum()
-    return days.assign(first_day=days.groupby("id")["day"].transform("min"))
-
 
 def make_fit(r, alpha, a, b, days_per_unit=7.0) -> btyd.BetaGeometricFit:
     """BG/NBD with given parameters, as if fitted without error."""
-    return btyd.BetaGeometricFit(
-        r=r, alpha=alpha, a=a, b=b, days_per_unit=days_per_unit,
-        log_likelihood=0.0, covariance=np.zeros((4, 4)), n=1.0, gradient_norm=0.0,
-    )  # fmt: skip
+    return made("BG/NBD", r, alpha, a, b, days_per_unit=days_per_unit)
 
 
 def simulate_histories(fit, lengths, rng):
@@ -77,20 +51,12 @@ def days():
 
 @pytest.fixture(scope="module")
 def histories(days):
-    """x, t_x and T in whole days of the 2,357 customers to 1997-09-30."""
-    by = days[days["day"] <= CUTOFF].groupby("id")["day"].agg(["min", "max", "size"])
-    return pd.DataFrame(
-        {
-            "x": by["size"] - 1,
-            "t_x": (by["max"] - by["min"]).dt.days,
-            "T": (CUTOFF - by["min"]).dt.days,
-        }
-    )
+    return cdnow_histories(days, CUTOFF)
 
 
 @pytest.fixture(scope="module")
 def weeks(histories):
-    return btyd.States(histories["x"], histories["t_x"] / 7, histories["T"] / 7)
+    return in_weeks(histories)
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ def _rule(size: int) -> tuple[np.ndarray, np.ndarray]:
     return (1 + nodes) / 2, weights / 2
 
 
-_FINEST, _FINE, _COARSE = _rule(64), _rule(32), _rule(5)
+_FINEST, _FINE, _COARSE = _rule(64), _rule(28), _rule(5)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import ndtri
 
 from helpers.errors import DataError
 
@@ -49,6 +50,13 @@ class Fit:
         """Covariance of ln(parameter - floor), the scale on which the estimate is near normal."""
         scale = self.parameters - np.array(self.floors)
         return self.covariance / np.outer(scale, scale)
+
+    def interval(self, level: float = 0.95) -> np.ndarray:
+        """Confidence interval of each parameter, by its logarithm's standard error: (names, 2)."""
+        floors = np.array(self.floors)[:, None]
+        sides = np.array([-1.0, 1.0]) * ndtri((1 + level) / 2)
+        above = (self.parameters - self.floors)[:, None]
+        return floors + above * np.exp(sides * np.sqrt(np.diag(self.log_covariance))[:, None])
 
     def shifted(self, log_step: np.ndarray) -> "Fit":
         """The same model with its log-parameters moved by ``log_step``."""
