@@ -44,11 +44,11 @@ FLOW = [
     "models.pareto_nbd", "models.btyd", "models.season", "models.segments",
     "models.gamma_gamma", "models.terms", "models.forecast", "models.futures", "models.calendar",
     "models.boosting", "models.rules", "models.backtest", "models.newcomers", "models.ledger",
-    "models.drift",
+    "models.drift", "models.customer_summary",
     "models.uplift",
     "chapters.reconciliation_tables", "chapters.ltv_tables", "chapters.value_tables", "chapters.change_tables",
     "chapters.cohort_tables", "chapters.naive", "chapters.intake", "chapters.backtest_tables",
-    "chapters.forecast_tables", "chapters.forecast_uses",
+    "chapters.forecast_tables", "chapters.forecast_uses", "chapters.forecast_ledger",
     "chapters.uplift_tables", "chapters.scorecard", "chapters.run_chart", "chapters.twelve", "chapters.restated",
     "chapters.alerts", "chapters.spending", "chapters.beliefs", "chapters.cautions", "chapters.findings",
     "chapters.value_findings", "chapters.intake_findings", "chapters.findings_winning",
@@ -94,7 +94,7 @@ def test_imports_point_up_the_flow(module):
 
 
 def test_every_module_has_its_place():
-    known = {*FLOW, *PACKAGES, "__main__", "workbench"}
+    known = {*FLOW, *PACKAGES, "__main__", "workbench", "summary_forecast"}
     apart = {
         name
         for name in MODULES

@@ -33,8 +33,9 @@ CORE = [
 ]
 
 
-# The whole family of historical value stands in one notebook: so many sections and cells at most.
-LONG = {"02": (24, 120)}
+# The whole family of historical value stands in one notebook, and so does the forecast with what it
+# is for: so many sections and cells at most.
+LONG = {"02": (24, 120), "04": (13, 80), "06": (13, 50)}
 
 
 def cells(path, kind=None):

@@ -15,6 +15,7 @@ from helpers.models.forecast import SEASONED, Models
 from helpers.models.futures import ClvForecast
 from helpers.models.season import SEASONAL
 from helpers.models.terms import Horizon, Terms
+from helpers.records import load_records
 from helpers.show import count, percent, ratio
 from helpers.study import Study
 
@@ -87,10 +88,13 @@ def service_per_order(study: Study, periods: pd.DataFrame) -> float:
 
 
 def fit(
-    study: Study, states: pd.DataFrame, check: BackTest, season: SeasonCheck
+    study: Study, states: pd.DataFrame, check: BackTest, season: SeasonCheck, model: str = ""
 ) -> tuple[Models | None, str]:
-    """Fit the models that the back-test chose; with the season where that was shown to help."""
-    name = check.choice.used if check.choice else forecast.MODEL
+    """Fit the models that the back-test chose; with the season where that was shown to help.
+
+    ``model`` goes before what was chosen.
+    """
+    name = model or (check.choice.used if check.choice else forecast.MODEL)
     plain = name.removesuffix(SEASONED)
     given = season.season if season.helps and plain in SEASONAL else None
     spend = summaries.load(study, "spend_states")
@@ -145,15 +149,22 @@ def scored_customers(study: Study, view: Outlook, states: pd.DataFrame):
 
 
 def month_outlook(
-    study: Study, *, horizon_months: int = 12, discount_rate: float = 0.1, seed: int = 1
+    study: Study, *, horizon_months: int = 12, discount_rate: float = 0.1
 ) -> tuple[Outlook, pd.DataFrame]:
-    """Make the month's forecast anew, as notebook 04 does, for lists; with the states it scores."""
+    """Give the month's models and terms again, for lists and residual value, with their states.
+
+    The model is that of notebook 04's record of this month; without a record the back-test is run.
+    Without models the outlook says why.
+    """
     states, periods = (summaries.load(study, n) for n in ("customer_states", "periods"))
     basis = metrics.money_basis(periods)
     terms = terms_of(study, periods, horizon_months=horizon_months, discount_rate=discount_rate)
-    check = backtest_tables.load_backtest(study, states, terms.horizon, basis)
+    record = load_records(study).get("04_predictive_clv", {}).get("extra", {})
     season = backtest_tables.load_season(study, states)
-    models, reason = fit(study, states, check, season)
+    check = BackTest("The choice is that of the month's record.")
+    if not record.get("model"):
+        check = backtest_tables.load_backtest(study, states, terms.horizon, basis)
+    models, reason = fit(study, states, check, season, model=record.get("model", ""))
     spend = summaries.load(study, "spend_states")
     return Outlook(reason, terms, basis, models, spend=spend), states
 

@@ -53,6 +53,13 @@ def third_means(cells: pd.DataFrame) -> pd.DataFrame:
     return found.assign(per_customer=found["value"] / found["customers"])
 
 
+def third_bars(means: pd.DataFrame) -> pd.DataFrame:
+    """Give value per customer by third of recency, frequency and spend, for a picture."""
+    again = means[means["by"] != "no repeat"]
+    names = {"1": "lower third", "2": "middle third", "3": "upper third"}
+    return again.assign(third=again["third"].map(names))
+
+
 def third_grid(cells: pd.DataFrame) -> pd.DataFrame:
     """Give value per customer by recency and frequency (rows) and spend (columns)."""
     again = cells[cells["recency"] > 0]

@@ -255,7 +255,7 @@ def candidates(scored: ir.Table, members: ir.Table, name: str, as_of: str) -> ir
     gap = scored.last_day.delta(scored.first_day, unit="day") / scored.frequency.nullif(0)
     wait = scored.next_days.ceil().cast("int64")
     rows = scored.mutate(
-        quiet_days=quiet, own_gap=gap, expected_next=(today + wait.as_interval("D")).cast("date")
+        quiet_days=quiet, own_gap=gap, expected_next=(today + wait.as_interval("D")).cast("timestamp").cast("date")
     )
     if name == "wake-up":
         falls = rows.p_alive_before - rows.p_alive >= FALLING
