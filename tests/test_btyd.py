@@ -236,6 +236,17 @@ class TestGammaGamma:
         moved = spend_fit.log_likelihood - 946 * np.log(100)
         assert cents.log_likelihood == pytest.approx(moved, abs=1e-6)
 
+    def test_many_rows_are_taken_by_cells(self, monkeypatch):
+        rng = np.random.default_rng(9)
+        x = rng.geometric(0.4, 30_000)
+        spend = rng.standard_gamma(4.0 * x) / (rng.standard_gamma(3.5, len(x)) / 30)
+        cells = gamma_gamma.fit_gamma_gamma(x, spend)
+        monkeypatch.setattr(gamma_gamma, "_MANY", len(x))
+        rows = gamma_gamma.fit_gamma_gamma(x, spend)
+        np.testing.assert_allclose(cells.parameters, rows.parameters, rtol=1e-5)
+        assert cells.log_likelihood == pytest.approx(rows.log_likelihood, rel=1e-6)
+        assert not np.array_equal(cells.parameters, rows.parameters)
+
     def test_q_stays_above_one(self):
         rng = np.random.default_rng(4)
         shape = rng.standard_gamma(3, 3000)

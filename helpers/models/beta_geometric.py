@@ -22,6 +22,7 @@ from helpers.models.states import States
 _NODES, _WEIGHTS = (0.5 * v for v in np.polynomial.legendre.leggauss(40))
 _NODES = _NODES + 0.5  # nodes on [0, 1]
 _BLOCK = 16_384
+_TERMS = 20_000
 _STEEP = 700.0  # log-odds at which ln(1 + odds) is the log-odds, and e to their power no number
 
 
@@ -96,7 +97,7 @@ class BetaGeometricFit(PurchaseFit):
         """
         r, _, a, b = self.parameters
         b = b + self.first
-        return np.exp(-a * v) * hyp2f1(a, a + b - 1 - r, a + b + x, -np.expm1(-v))
+        return np.exp(-a * v) * _hyp2f1(a, a + b - 1 - r, a + b + x, -np.expm1(-v))
 
     def rate_if_alive(self, x: np.ndarray, T: np.ndarray, t: np.ndarray) -> np.ndarray:
         """Expected purchases per unit of time, ``t`` from now: slope of FHL 2005, equation 10."""
@@ -135,6 +136,25 @@ class ModifiedBetaGeometricFit(BetaGeometricFit):
 
     model = "MBG/NBD"
     first = 1
+
+
+def _hyp2f1(a: float, b: float, c: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """2F1 for 0 <= z < 1, also where scipy has no number: c in the hundreds and z near 1.
+
+    There the plain series dies out long before the powers of z would have to make it.
+    """
+    c, z = np.broadcast_arrays(c, z)
+    with np.errstate(all="ignore"):
+        value = np.asarray(hyp2f1(a, b, c, z))
+    rows = ~np.isfinite(value)
+    if rows.any():
+        c, z = c[rows], z[rows]
+        term, total, k = np.ones_like(z), np.ones_like(z), 0
+        while k < _TERMS and (np.abs(term) > 1e-17 * np.abs(total)).any():
+            term = term * ((a + k) / (c + k) * ((b + k) / (1 + k)) * z)
+            total, k = total + term, k + 1
+        value[rows] = total
+    return value
 
 
 def _objective(states: States, scale: float, first: int) -> Objective:

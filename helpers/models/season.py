@@ -19,6 +19,7 @@ SEASONAL = ("BG/NBD", "MBG/NBD", "NBD")  # models for which this change of time 
 _ORIGIN, _END = np.datetime64("1970-01-01"), np.datetime64("2200-01-01")
 _MONTH = np.arange(_ORIGIN, _END).astype("datetime64[M]").astype(int) % 12
 _DAYS = np.array([31, 28.25, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+_CENTRE = np.eye(12) - np.outer(np.ones(12), _DAYS / _DAYS.sum())  # takes a year's mean out
 
 
 @dataclass(frozen=True)
@@ -139,15 +140,16 @@ def fit_season(period: np.ndarray, purchases: np.ndarray, at_risk: np.ndarray) -
     if not (np.isfinite(at_risk) & (at_risk > 0)).all() or (purchases < 0).any():
         raise DataError("A season needs customers at risk above 0 and purchases of 0 or more.")
     # effects of months, as contrasts around their mean over the days of the year, then trend
-    centre = np.eye(12) - np.outer(np.ones(12), _DAYS / _DAYS.sum())
     years = (period - period.mean()) / 12
     trend = np.column_stack([years**power for power in range(3 if len(period) >= 36 else 2)])
-    design = np.hstack([np.eye(12)[period % 12] @ centre[:, 1:], trend])
+    design = np.hstack([np.eye(12)[period % 12] @ _CENTRE[:, 1:], trend])
     effects, covariance = _poisson_regression(design, purchases, at_risk)
-    months = centre[:, 1:]
+    months = _CENTRE[:, 1:]
     found, error = _shrunk(months @ effects[:11], months @ covariance[:11, :11] @ months.T)
     intensity = np.exp(found)
-    return Season(intensity / np.average(intensity, weights=_DAYS), error)
+    intensity /= np.average(intensity, weights=_DAYS)
+    held = np.eye(12) - _DAYS / _DAYS.sum() * intensity  # what keeping the mean at 1 takes away
+    return Season(intensity, held @ error @ held.T)
 
 
 def _poisson_regression(
@@ -177,7 +179,7 @@ def _shrunk(effects: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndar
     variance = max(0.0, (np.square(effects).sum() - np.trace(error)) / (len(effects) - 1))
     if variance == 0:
         return np.zeros_like(effects), np.zeros_like(error)
-    prior = variance * (np.eye(len(effects)) - 1 / len(effects))
+    prior = variance * _CENTRE @ _CENTRE.T
     gain = prior @ np.linalg.pinv(prior + error)
     posterior = prior - gain @ prior
     return gain @ effects, (posterior + posterior.T) / 2
