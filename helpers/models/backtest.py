@@ -91,34 +91,31 @@ def backtest(origins: Iterable[Origin], *, max_simulated: int = 4_000) -> BackTe
     """Try every rule on every origin, newest first, score it, choose, and say what it cost.
 
     A rule that cannot be tried (data it does not fit, too little to learn from) is left out with
-    its reason; it is chosen only if it could be tried on every origin.
+    its reason; it is chosen only if it could be tried on every origin. Origins at which no purchase
+    model could be fitted yet are no part of it.
     """
-    rows, told, left = [], {}, {}
-    origins = list(origins)
+    origins, left = list(origins), {}
     if not origins:
         return BackTest("The history is too short to hold months out: it takes about a year.")
     if not origins[0].orders.sum():
         return BackTest("Nobody who was a customer at the cutoff has bought since.")
-    for number, origin in enumerate(origins):
-        for name, (kind, rule) in rules(seasoned=origin.season is not None).items():
-            try:
-                found = rule(origin)
-            except DataError as fault:
-                left.setdefault(name, str(fault))
-                continue
-            told[number, name] = found
-            pairs = ((found.orders, origin.orders), (found.money, origin.money))
-            for measure, (forecast, actual) in zip(MEASURES, pairs, strict=True):
-                key = {"origin": origin.cutoff, "end": origin.end, "rule": name, "kind": kind}
-                rows.append({**key, "measure": measure, **score(forecast, actual)})
-    scores = pd.DataFrame(rows)
-    tried = scores.groupby("rule")["origin"].nunique()
-    scores = scores[scores["rule"].map(tried) == len(origins)].reset_index(drop=True)
-    if not (scores["kind"] == PURCHASE).any():
+    tried = []
+    for origin in origins:
+        told = _told(origin, left)
+        # where no model can be fitted yet, there is no forecast to check
+        if any(rules(seasoned=True)[name][0] == PURCHASE for name in told):
+            tried.append((origin, told))
+    if not tried:
         return BackTest(f"No purchase model fits what was known then. {left.get(MODEL, '')}".strip())
+    everywhere = set.intersection(*(set(told) for _, told in tried))
+    origins, told = [origin for origin, _ in tried], [found for _, found in tried]
+    if not any(rules(seasoned=True)[name][0] == PURCHASE for name in everywhere):
+        origins, told = origins[:1], told[:1]
+        everywhere = set(told[0])
+    scores = _scores(origins, told, everywhere)
     choice = choose(scores)
-    last = told[0, choice.used]
-    held = [(origin, told[n, choice.used]) for n, origin in enumerate(origins)]
+    last = told[0][choice.used]
+    held = [(origin, found[choice.used]) for origin, found in zip(origins, told, strict=True)]
     return BackTest(
         reason="",
         horizon_days=origins[0].days,
@@ -126,10 +123,36 @@ def backtest(origins: Iterable[Origin], *, max_simulated: int = 4_000) -> BackTe
         pooled=pool(scores),
         choice=choice,
         deciles=deciles(last.money, origins[0].money),
-        bins=frequency_bins(origins[0], {choice.used: last, choice.naive: told[0, choice.naive]}),
+        bins=frequency_bins(origins[0], {choice.used: last, choice.naive: told[0][choice.naive]}),
         coverage=coverage(held, max_simulated),
         left_out=tuple(f"{name}: {why}" for name, why in left.items()),
     )
+
+
+def _told(origin: Origin, left: dict[str, str]) -> dict[str, Told]:
+    """Ask every rule about an origin; those that cannot say go to ``left``, with the reason."""
+    found = {}
+    for name, (_, rule) in rules(seasoned=origin.season is not None).items():
+        try:
+            found[name] = rule(origin)
+        except DataError as fault:
+            left.setdefault(name, f"{fault} ({origin.cutoff:%Y-%m-%d})")
+    return found
+
+
+def _scores(origins: list[Origin], told: list[dict[str, Told]], names: set[str]) -> pd.DataFrame:
+    """Score what rules said: one row per origin, rule and measure."""
+    kinds, rows = rules(seasoned=True), []
+    for origin, found in zip(origins, told, strict=True):
+        for name in kinds:
+            if name not in names:
+                continue
+            said = found[name]
+            pairs = ((said.orders, origin.orders), (said.money, origin.money))
+            for measure, (forecast, actual) in zip(MEASURES, pairs, strict=True):
+                key = {"origin": origin.cutoff, "end": origin.end, "rule": name, "kind": kinds[name][0]}
+                rows.append({**key, "measure": measure, **score(forecast, actual)})
+    return pd.DataFrame(rows)
 
 
 # --- scores --------------------------------------------------------------------------------------
