@@ -40,21 +40,24 @@ FLOW = [
     "measures.metrics", "measures.withheld",
     "summaries.expressions", "summaries.consent", "summaries.reconciliation",
     "summaries.freshness", "summaries.moments", "summaries.winning", "summaries.responses",
-    "summaries.contracts", "summaries.value_expressions", "summaries",
+    "summaries.contracts", "summaries.value_expressions", "summaries.prediction", "summaries",
     "measures.repurchase", "measures.ltv", "measures.economics", "measures.cohorts",
     "measures.cac", "measures.surveys", "measures.activation", "measures.funnels",
     "measures.lifetimes", "measures.mixture", "measures.decomposition",
     "models.likelihood", "models.states", "models.purchase", "models.beta_geometric",
     "models.decay", "models.pareto_nbd", "models.btyd", "models.season", "models.segments",
-    "models.gamma_gamma", "models.terms", "models.forecast", "models.holdout", "models.uplift",
+    "models.gamma_gamma", "models.terms", "models.forecast", "models.futures", "models.calendar",
+    "models.boosting", "models.rules", "models.backtest", "models.newcomers", "models.ledger",
+    "models.drift", "models.customer_summary", "models.uplift",
     "chapters.reconciliation_tables", "chapters.ltv_tables", "chapters.value_tables",
     "chapters.segment_tables", "chapters.what_if", "chapters.change_tables",
-    "chapters.cohort_tables", "chapters.naive", "chapters.intake", "chapters.forecast_tables",
+    "chapters.cohort_tables", "chapters.naive", "chapters.intake", "chapters.backtest_tables",
+    "chapters.forecast_tables", "chapters.forecast_uses", "chapters.forecast_ledger",
     "chapters.uplift_tables", "chapters.scorecard", "chapters.run_chart", "chapters.twelve",
     "chapters.restated", "chapters.alerts", "chapters.spending", "chapters.beliefs",
     "chapters.cautions", "chapters.findings", "chapters.value_findings",
     "chapters.formula_findings", "chapters.intake_findings", "chapters.findings_winning",
-    "chapters.findings_responses",
+    "chapters.findings_forecast", "chapters.findings_responses",
 ]  # fmt: skip
 PACKAGES = {name.split(".")[0] for name in FLOW if "." in name}
 # What reads order rows: files to clean tables.
@@ -95,7 +98,7 @@ def test_imports_point_up_the_flow(module):
 
 
 def test_every_module_has_its_place():
-    known = {*FLOW, *PACKAGES, "__main__", "workbench"}
+    known = {*FLOW, *PACKAGES, "__main__", "workbench", "summary_forecast"}
     apart = {
         name
         for name in MODULES

@@ -25,6 +25,7 @@ from helpers.summaries import (
     expressions,
     freshness,
     moments,
+    prediction,
     reconciliation,
     responses,
     value_expressions,
@@ -124,6 +125,13 @@ SUMMARIES = {
         ("customer_days", "customer_facts"), value_expressions.active_stock, ("window",)
     ),
     "promotion_spans": Summary(("promotions",), value_expressions.promotion_spans),
+    "cohort_months": Summary(("customer_days", "customer_facts"), prediction.cohort_months),
+    "customer_features": Summary(
+        ("customer_days", "orders", "customers", "consents", "touchpoints", "service_costs",
+         "acquisition"),
+        prediction.customer_features,
+        ("split", "until"),
+    ),
 }  # fmt: skip
 # One row per customer: they stay in the engine and are never given as a frame.
 PRIVATE = ("customer_days", "customer_facts", "customer_segments")
@@ -131,6 +139,7 @@ _AMOUNTS = (*expressions.MONEY, "margin_revenue", "total_spend", "amount", "pre_
 _AMOUNTS += ("cost_per_customer", "fixed_cost", "order_cost")
 _AMOUNTS += ("order_money", "paid_money", "paid_for_day", "sales")
 _AMOUNTS += ("aov_total", "median_revenue", "moved_revenue", "planned", "service", "net")
+_AMOUNTS += prediction.AMOUNTS
 _AMOUNTS += ("all_revenue", "gross_revenue", "gross_aov_total", "gross", "net_revenue")
 # What a change of code can change about summaries; it joins the digest of the clean tables.
 _CODE = ("summaries", "study.py")
@@ -168,40 +177,74 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
 TIERS = responses.TIERS
 
 
+def scored_customers(
+    study: Study, scores: pd.DataFrame, lines: pd.DataFrame, *, margin_rate: float, service: float
+) -> ir.Table:
+    """Give every customer with a purchase the score of their state: an engine table, never a frame.
+
+    ``scores`` holds discounted_orders (and what else is to be joined) by state, ``lines`` the
+    intercept and slope of expected spend by spend_frequency (both from `helpers.models.forecast`);
+    ``service`` is money per order. One row per customer: customer_id, the history, the scores,
+    expected_spend, ``value`` = discounted_orders x (expected_spend x margin_rate - service),
+    ``residual`` likewise, and the tier by value.
+    """
+    days = {name: scores[name].dt.date for name in ("first_day", "last_day")}
+    own = [name for name in scores if name not in ("n", "clv", "expected_spend")]
+    return prediction.scored_customers(
+        engine_table(study, "customer_facts"),
+        ibis.memtable(scores[own].assign(**days)),
+        ibis.memtable(lines),
+        scale=10 ** minor_digits(study.currency),
+        margin_rate=margin_rate,
+        service=service,
+        tiers=TIERS,
+    )
+
+
 def valued_states(
     study: Study, scores: pd.DataFrame, lines: pd.DataFrame, *, margin_rate: float, service: float
 ) -> pd.DataFrame:
     """Give customers a value in the engine, rank them into tiers, and count states by tier.
 
-    ``scores`` holds discounted_orders by state, ``lines`` the intercept and slope of expected spend
-    by spend_frequency (both from `helpers.models.forecast`); ``service`` is money per order. A
-    customer's value is discounted_orders x ((intercept + slope x total_spend) x margin_rate -
-    service). One row per state, spend_frequency and tier: n and total_spend, summed.
+    See `scored_customers`. One row per state, spend_frequency and tier: n and total_spend, summed,
+    and the sums of value and, where it was scored, residual.
     """
-    scale = 10 ** minor_digits(study.currency)
-    facts = engine_table(study, "customer_facts")
-    facts = facts.filter(facts.first_day.notnull())
-    keys = ["frequency", "first_day", "last_day"]
-    scored = ibis.memtable(
-        scores[[*keys, "discounted_orders"]].assign(
-            first_day=scores["first_day"].dt.date, last_day=scores["last_day"].dt.date
-        )
+    scored = scored_customers(study, scores, lines, margin_rate=margin_rate, service=service)
+    worth = [name for name in ("value", "residual") if name in scored.columns]
+    counted = scored.group_by(
+        "frequency", "first_day", "last_day", "spend_frequency", "tier"
+    ).aggregate(
+        n=scored.count(),
+        total_spend=scored.total_spend.sum(),
+        **{name: scored[name].sum() for name in worth},
     )
-    joined = facts.join(scored, keys).join(ibis.memtable(lines), "spend_frequency")
-    spend = joined.intercept + joined.slope * joined.total_spend / scale
-    joined = joined.mutate(value=joined.discounted_orders * (spend * margin_rate - service))
-    # Not the customer: who comes first among equals would hang on a random pseudonym.
-    facts_of = (*keys, "spend_frequency", "total_spend")
-    order = [joined.value.desc(), *(joined[key] for key in facts_of)]
-    rank = ibis.row_number().over(order_by=order) + 0.5
-    share = rank / joined.count().over(ibis.window())
-    tiered = joined.mutate(tier=ibis.cases(*((share <= edge, name) for name, edge in TIERS)))
-    counted = tiered.group_by(*keys, "spend_frequency", "tier").aggregate(
-        n=tiered.count(), total_spend=tiered.total_spend.sum()
-    )
-    frame = study.con.execute(counted.order_by(counted.columns))
+    names = [name for name in counted.columns if name not in worth]
+    frame = study.con.execute(counted.order_by(names))
     days = {day: pd.to_datetime(frame[day]) for day in ("first_day", "last_day")}
+    scale = 10 ** minor_digits(study.currency)
     return frame.assign(**days, total_spend=frame["total_spend"].astype("float64") / scale)
+
+
+def loyalty_members(study: Study) -> ir.Table:
+    """Give the customers who are members of the loyalty program: customer_id, in the engine."""
+    customers = study.table("customers")
+    return customers.filter(customers.loyalty_member).select("customer_id").distinct()
+
+
+def consenting(study: Study, purpose: str = "") -> ir.Table | None:
+    """Give who has consented to a purpose (or to any) by the month's end; None without consents."""
+    if not study.has("consents"):
+        return None
+    granted = consent.as_of(study.table("consents"), study.end)
+    granted = granted.filter(granted.state == "granted")
+    granted = granted.filter(granted.purpose == purpose) if purpose else granted
+    return granted.select("customer_id").distinct()
+
+
+def value_thirds(study: Study, scored: ir.Table, value: str = "residual") -> pd.DataFrame:
+    """Give value by thirds of recency, frequency and spend: 28 cells, see `prediction.thirds`."""
+    cells = prediction.thirds(scored, value)
+    return study.con.execute(cells.order_by("recency", "frequency", "money"))
 
 
 def engine_table(study: Study, name: str, **options: object) -> ir.Table:

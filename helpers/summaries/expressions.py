@@ -192,13 +192,26 @@ def holdout_states(days: ir.Table, *, split: str) -> ir.Table:
 
 
 def repeat_orders(days: ir.Table, facts: ir.Table, *, as_of: str) -> ir.Table:
-    """One row: repeat purchase days of the last year, their revenue, margin and costs per order."""
+    """One row: repeat purchase days of the last year, their revenue, margin and costs per order.
+
+    ``known_squares``, ``earned_squares`` and ``earned_known_squares`` are sums over days whose cost
+    is known of revenue squared, of margin before costs per order squared, and of both multiplied:
+    what the error of the margin rate is made of; ``known_days`` counts them.
+    """
     bought = purchase_days(days).join(facts.select("customer_id", "first_day"), "customer_id")
     since = (ibis.date(as_of) - ibis.interval(days=365)).cast("date")
     repeat = bought.filter((bought.day > bought.first_day) & (bought.day > since))
     money = ("revenue", "margin", "margin_revenue", "order_cost")
+    known = repeat.margin_revenue.cast("decimal(19, 0)")
+    earned = (repeat.margin + repeat.order_cost).cast("decimal(19, 0)")
+    zero = ibis.literal(0, "decimal(38, 0)")
     return repeat.aggregate(
-        orders=repeat.count(), **{name: repeat[name].sum().fill_null(0) for name in money}
+        orders=repeat.count(),
+        **{name: repeat[name].sum().fill_null(0) for name in money},
+        known_days=repeat.count(where=repeat.margin_revenue > 0),
+        known_squares=(known * known).sum().fill_null(zero),
+        earned_squares=(earned * earned).sum().fill_null(zero),
+        earned_known_squares=(earned * known).sum().fill_null(zero),
     )
 
 
