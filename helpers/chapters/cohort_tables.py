@@ -5,15 +5,27 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from helpers.measures import cohorts
+from helpers import summaries
+from helpers.errors import UsageError, nearest
+from helpers.measures import cohorts, run_in
 from helpers.measures.cohorts import Triangle
 from helpers.measures.metrics import Estimate
 from helpers.study import Study
 
 
-def frame_of(study: Study) -> dict:
-    """Give what every triangle of a study shares: its dates and its smallest groups."""
+def chosen_run_in(study: Study, cohort_ages: pd.DataFrame, given: int = -1) -> run_in.RunIn:
+    """Choose how many months at the start of the shop's history are left out (see `run_in`)."""
+    return run_in.choose(
+        summaries.load(study, "month_pairs"), as_of=study.end, starts_at=study.history_starts_at,
+        cohorts=cohort_ages["cohort"].unique(), whole=study.history_is_whole, given=given,
+        least=study.shop.privacy.min_cell,
+    )  # fmt: skip
+
+
+def frame_of(study: Study, run_in: int = 1) -> dict:
+    """Give what every triangle of a study shares: its dates, run-in and smallest groups."""
     return {
+        "run_in": run_in,
         "as_of": study.end,
         "history_starts_at": study.history_starts_at,
         "opened_at": study.shop.opened_at,
@@ -60,7 +72,7 @@ def newest(triangle: Triangle, shown: int) -> Triangle:
     reached = [age for age in states if not states[age].eq("immature").all()]
     keep = {
         name: getattr(triangle, name).loc[states.index, reached]
-        for name in ("values", "low", "high", "states")
+        for name in ("values", "low", "high", "states", "begun")
     }
     return replace(triangle, sizes=triangle.sizes.loc[states.index], **keep)
 
@@ -88,51 +100,150 @@ def one_age(triangle: Triangle, age: int) -> pd.DataFrame:
     return table.rename_axis("cohort").reset_index()[columns]
 
 
-def blended_cac(acquisition: pd.DataFrame) -> pd.Series:
-    """Give the cost of a new customer by month of acquisition: all spend / all new customers."""
-    months = acquisition.groupby("start")[["cost", "new_customers"]].sum(min_count=1)
-    months = months[(months["cost"] > 0) & (months["new_customers"] > 0)]
-    return (months["cost"] / months["new_customers"]).rename("cac")
+# Triangles and what they are counted in: a summary, the unit of age, cumulated or by step.
+_DRAWN = {
+    "retention": ("cohort_ages", "month", False),
+    "orders": ("basket_ages", "month", False),
+    "revenue": ("cohort_ages", "days30", True),
+    "margin": ("cohort_ages", "days30", True),
+    "refunds": ("cohort_ages", "days30", True),
+    "cost": ("cohort_ages", "days30", True),
+    "aov": ("basket_ages", "month", False),
+    "discount_share": ("basket_ages", "month", False),
+    "service": ("served_ages", "month", True),
+}
+NAMES = {
+    "retention": "share of the cohort with an order",
+    "orders": "orders in the month per customer",
+    "revenue": "revenue so far per customer",
+    "margin": "margin so far per customer",
+    "refunds": "refunds so far per customer",
+    "cost": "cost of goods and orders so far per customer",
+    "aov": "average order value",
+    "discount_share": "share of list value given as discount",
+    "service": "cost to serve so far per customer",
+}
 
 
-def payback_table(cumulative: Triangle, cac: pd.Series) -> pd.DataFrame:
-    """Give each cohort's blended cost of acquisition and the day by which it was earned back.
+def drawn(study: Study, measure: str, **frame) -> Triangle:
+    """Draw the triangle of a measure from its own summary, in its own unit of age.
 
-    Columns: cohort (month), customers, cac, state, days; empty without recorded spend.
+    Retention by calendar months; money so far in steps of thirty days; what needs single orders or
+    the cost to serve by calendar months. Raises UsageError for a measure that is not known.
     """
-    rows = []
-    for month, cost in cac.items():
-        if month not in cumulative.sizes.index:
+    if measure not in _DRAWN:
+        raise UsageError(f"measure is '{measure}'; it must be one of {', '.join(_DRAWN)}."
+                         f"{nearest(measure, _DRAWN)}")  # fmt: skip
+    summary, unit, cumulative = _DRAWN[measure]
+    rows = summaries.load(study, summary)
+    return cohorts.triangle(rows, measure=measure, cumulative=cumulative, age_unit=unit, **frame)
+
+
+def unit_of(measure: str, money, percent, ratio):
+    """Give the function that writes a measure: money, a share, or a plain ratio."""
+    shares = ("retention", "discount_share")
+    return percent if measure in shares else ratio if measure == "orders" else money
+
+
+def missing_reason(study: Study, measure: str, triangle: Triangle) -> str:
+    """Say why a measure has nothing to show: the table or column that the shop does not fill."""
+    needs = {
+        "service": ("service_costs", (), "A table service_costs (customer_id, at, amount)"),
+        "discount_share": ("orders", ("discount",), "A column discount of orders"),
+        "margin": ("orders", ("cogs",), "A column cogs of orders, or a margin rate in shop.toml,"),
+    }
+    if measure in ("margin", "cost") and triangle.coverage == 0:
+        return f"The cost of what was sold is not known. {needs['margin'][2]} turns this on."
+    table, columns, words = needs.get(measure, ("orders", (), ""))
+    if measure != "margin" and not study.has(table, *columns):
+        return f"The shop does not record it. {words} turns this on."
+    return ""
+
+
+def cells(triangle: Triangle, *, most: int = 4000) -> pd.DataFrame:
+    """List the cells that could be observed, newest cohorts first where there are too many.
+
+    Columns: cohort, age, customers, value, low, high, state.
+    """
+    parts = {name: getattr(triangle, name).stack(future_stack=True)
+             for name in ("values", "low", "high", "states")}  # fmt: skip
+    table = pd.DataFrame(parts).rename(columns={"values": "value", "states": "state"})
+    table = table.rename_axis(["cohort", "age"]).reset_index()
+    table = table[table["state"] != "immature"].dropna(subset="value")
+    table.insert(2, "customers", table["cohort"].map(triangle.sizes))
+    keep = table["cohort"].unique()
+    while len(table) > most:
+        keep = keep[1:]
+        table = table[table["cohort"].isin(keep)]
+    return table.reset_index(drop=True)
+
+
+def overview(study: Study, measures: tuple[str, ...], **frame) -> pd.DataFrame:
+    """Set out the pooled row of several measures at a few ages: measure, age, value, interval, n.
+
+    Ages are the first, third, sixth and twelfth step lived through.
+    """
+    parts = []
+    for measure in measures:
+        triangle = drawn(study, measure, **frame)
+        if missing_reason(study, measure, triangle):
             continue
-        found = cohorts.payback(cumulative, cost).loc[month]
-        days = found["age"] if found["state"] == "paid back" else found["at_least"]
-        name = f"{month:%Y-%m}"
-        rows.append((name, int(cumulative.sizes.loc[month]), cost, found["state"], days))
-    table = pd.DataFrame(rows, columns=["cohort", "customers", "cac", "state", "days"])
-    hidden = table["state"] == "unknown"
-    return table[~hidden].reset_index(drop=True)
+        pooled = curve(triangle, first=0).dropna(subset="value")
+        ages = [1, 3, 6, 12] if triangle.age_unit == "month" else [0, 2, 5, 11]
+        found = pooled[pooled["age"].isin(ages)]
+        unit = "month" if triangle.age_unit == "month" else "day"
+        named = [f"month {a}" if unit == "month" else f"day {30 * (a + 1)}" for a in found["age"]]
+        parts.append(found.assign(measure=NAMES[measure], key=measure, at=named))
+    columns = ["measure", "at", "value", "low", "high", "customers", "cohorts", "key"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def layer_cake(cohort_ages: pd.DataFrame, basis: str, *, most: int = 8) -> pd.DataFrame:
+    """Spread what cohorts brought over the months of the shop: month, joined, amount.
+
+    Cohorts stand together by quarter, half-year or year of joining, so that at most ``most`` layers
+    are left (years beyond that). All layers of a month add up to the month.
+    """
+    rows = cohort_ages[(cohort_ages["age_unit"] == "month") & (cohort_ages["dimension"] == "all")]
+    joined = pd.to_datetime(rows["cohort"])
+    month = joined.dt.to_period("M") + rows["age"].astype(int)
+    halves = (joined.dt.month > 6).map({True: "H2", False: "H1"})
+    years = joined.dt.year.astype(str)
+    labels = [years + " Q" + joined.dt.quarter.astype(str), years + " " + halves, years]
+    layer = next((name for name in labels if name.nunique() <= most), years)
+    table = pd.DataFrame({"month": month, "joined": layer, basis: rows[basis].to_numpy()})
+    table = table.groupby(["month", "joined"])[basis].sum().reset_index()
+    table = table.assign(month=table["month"].dt.to_timestamp())
+    return table.sort_values(["joined", "month"], ignore_index=True)
+
+
+def shortcut_age(triangle: Triangle, wanted: int = 12) -> int:
+    """Pick the age at which ways of counting are compared: twelve months, or the last one seen."""
+    seen = triangle.pooled.index[triangle.pooled["customers"] > 0]
+    return int(min(wanted, seen.max())) if len(seen) else wanted
 
 
 def shortcuts(cohort_ages: pd.DataFrame, age: int, **frame) -> pd.DataFrame:
-    """Show what three ways of counting say about retention at one age in months.
+    """Show what several ways of counting say about retention at one age in months.
 
-    The honest one pools the cells that could be observed; the others fill the unobserved future
-    with zero, or keep a first cohort that may hold older customers.
+    The honest one pools the cells that could be observed, without the run-in; the others fill the
+    unobserved future with zero, take the mean of cohorts, or keep cohorts with older customers.
     """
-    triangle = cohorts.triangle(cohort_ages, measure="retention", **frame)
-    honest = pooled_at(triangle, age)
-    every = cohorts.triangle(
-        cohort_ages, measure="retention",
-        **{**frame, "opened_at": frame["history_starts_at"]},
-    )  # fmt: skip
-    kept = pooled_at(every, age)
-    zeros = np.nan
+    options = {"measure": "retention", **frame}
+    honest = pooled_at(cohorts.triangle(cohort_ages, **options), age)
+    every = cohorts.triangle(cohort_ages, **{**options, "run_in": 0})
+    first = pooled_at(cohorts.triangle(cohort_ages, **{**options, "run_in": 1}), age)
+    kept, zeros, mean = pooled_at(every, age), np.nan, np.nan
     if age in every.values:
-        zeros = float(every.values[age].where(every.states[age] != "immature").fillna(0).mean())
+        seen = every.values[age].where(every.states[age] != "immature")
+        zeros, mean = float(seen.fillna(0).mean()), float(seen.mean())
+    joined = int(every.sizes.sum())
     rows = [
-        ("Observed cells, sum over sum", honest.value, honest.n),
-        ("The future counted as zero, mean over all cohorts", zeros, int(every.sizes.sum())),
-        ("Observed cells with the first cohort kept", kept.value, kept.n),
+        ("This page: observed cells, without the run-in, sum over sum", honest.value, honest.n),
+        ("Only the first cohort left out, sum over sum", first.value, first.n),
+        ("Observed cells with the first cohort kept, sum over sum", kept.value, kept.n),
+        ("Observed cells with the first cohort kept, mean of cohorts", mean, kept.n),
+        ("The future counted as zero, mean over all cohorts", zeros, joined),
     ]
     return pd.DataFrame(rows, columns=["way of counting", "retention", "customers"])
 

@@ -134,8 +134,7 @@ SUMMARIES = {
         ("customer_days", "customer_traits"), cohort_expressions.trait_ages, ("dimension",)
     ),
     "basket_ages": Summary(
-        ("customer_days", "orders", "service_costs", "customer_facts"),
-        cohort_expressions.basket_ages,
+        ("customer_days", "orders", "customer_facts"), cohort_expressions.basket_ages
     ),
     "rfm_cells": Summary(("customer_days",), behaviour.rfm_cells, ("as_of",)),
     "state_moves": Summary(("customer_days",), behaviour.state_moves, ("as_of",)),

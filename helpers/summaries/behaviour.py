@@ -82,12 +82,8 @@ def state_moves(days: ir.Table, *, as_of: str) -> ir.Table:
     typical = gap.mean().over(ibis.window()).round().cast("int64")
     steps = steps.mutate(gap=gap, typical=ibis.greatest(typical.fill_null(30), 1))
     so_far = steps.day.delta(steps["first"], unit="day").cast("int64")
-    steps = steps.mutate(
-        cadence=ibis.greatest((so_far + steps.typical) // (steps.number + 1), 1)
-    )
-    previous = steps.cadence.lag().over(
-        ibis.window(group_by=steps.customer_id, order_by=steps.day)
-    )
+    steps = steps.mutate(cadence=ibis.greatest((so_far + steps.typical) // (steps.number + 1), 1))
+    previous = steps.cadence.lag().over(ibis.window(group_by=steps.customer_id, order_by=steps.day))
     steps = steps.mutate(woken=(steps.gap > DORMANT * previous).fill_null(False))
     at = _month_ends(steps, as_of)
     in_month = at.day >= at.month
@@ -249,7 +245,9 @@ def activated_value(
     done = done.group_by(who=done.customer_id).aggregate(reached=done.date.min())
     who = new.left_join(done, new.customer_id == done.who)
     wait = who.reached.delta(who.cohort_day, unit="day")
-    who = who.select("customer_id", "cohort_day", activated=(wait <= ACTIVATION_DAYS).fill_null(False))
+    who = who.select(
+        "customer_id", "cohort_day", activated=(wait <= ACTIVATION_DAYS).fill_null(False)
+    )
     seen = who.left_join(days, "customer_id").drop("customer_id_right")
     age = seen.day.delta(seen.cohort_day, unit="day")
     # The day of the first order is day 0; value by day 14 includes day 14.

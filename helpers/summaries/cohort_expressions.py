@@ -67,7 +67,7 @@ def customer_traits(
 
 
 def trait_ages(days: ir.Table, traits: ir.Table, *, dimension: str) -> ir.Table:
-    """Cohorts by age for one of TRAITS: the columns of `cohort_ages`, in months and 30-day steps."""
+    """Cohorts by age for one of TRAITS: columns of `cohort_ages`, in months and 30-day steps."""
     rows = days.join(traits.select("customer_id", "cohort_day", dimension), "customer_id")
     return ibis.union(
         *(cohort_part(aged, traits, unit, dimension) for unit, aged in _by_age(rows).items()),
@@ -89,18 +89,15 @@ def _by_age(rows: ir.Table) -> dict[str, ir.Table]:
     }
 
 
-def basket_ages(
-    days: ir.Table, orders: ir.Table, costs: ir.Table, facts: ir.Table
-) -> ir.Table:
-    """Cohorts by month of age: orders, revenue, discounts, cost to serve, with their products.
+def basket_ages(days: ir.Table, orders: ir.Table, facts: ir.Table) -> ir.Table:
+    """Cohorts by month of age: orders, revenue and discounts, with their products.
 
-    ``list_value`` is revenue of sale lines plus their ``discounts``; ``service`` is what serving
-    the customers cost from the day of the first order on. Besides sums there are the sums over
-    customers of squares, of cubes (orders, service) and of cross products (``orders_revenue``,
+    ``list_value`` is revenue of sale lines plus their ``discounts``. Besides sums there are the
+    sums over customers of squares, of cubes (orders) and of cross products (``orders_revenue``,
     ``discounts_list_value``), from which ratios get their intervals.
     """
     zero = ibis.literal(0, "int64")
-    names = ("orders", "revenue", "discounts", "list_value", "service")
+    names = ("orders", "revenue", "discounts", "list_value")
 
     def part(table: ir.Table, day: ir.Value, **values: ir.Value) -> ir.Table:
         amounts = {name: values.get(name, zero).cast("int64") for name in names}
@@ -111,7 +108,6 @@ def basket_ages(
     rows = ibis.union(
         part(days, days.day, orders=days.orders, revenue=days.revenue),
         part(sales, sales.order_date, discounts=cut, list_value=sales.revenue + cut),
-        part(costs, costs.date, service=costs.amount),
         distinct=False,
     )
     rows = rows.join(facts.select("customer_id", "cohort_day"), "customer_id")
@@ -123,15 +119,14 @@ def basket_ages(
     found = step.group_by("cohort", "age").aggregate(
         **{name: step[name].sum() for name in names},
         **{f"{name}_squares": (value * value).sum() for name, value in exact.items()},
-        **{
-            f"{name}_cubes": (exact[name] * exact[name] * exact[name]).sum()
-            for name in ("orders", "service")
-        },
+        orders_cubes=(exact["orders"] * exact["orders"] * exact["orders"]).sum(),
         orders_revenue=(exact["orders"] * exact["revenue"]).sum(),
         discounts_list_value=(exact["discounts"] * exact["list_value"]).sum(),
     )
     of = facts.filter(facts.cohort_day.notnull())
     of = of.mutate(cohort=of.cohort_day.truncate("M").cast("date"))
     sizes = of.group_by("cohort").aggregate(customers=of.count())
-    return found.join(sizes, "cohort")
-
+    whole = ibis.literal("all")
+    return found.join(sizes, "cohort").mutate(
+        age_unit=ibis.literal("month"), dimension=whole, value=whole
+    )
