@@ -33,8 +33,9 @@ CORE = [
 ]
 
 
-# The whole family of historical value stands in one notebook: so many sections and cells at most.
-LONG = {"02": (24, 120)}
+# The whole family of historical value stands in one notebook, and cohorts with all that customers
+# do in another: so many sections and cells at most.
+LONG = {"02": (24, 120), "03": (14, 130)}
 
 
 def cells(path, kind=None):

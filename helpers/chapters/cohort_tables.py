@@ -7,10 +7,12 @@ import pandas as pd
 
 from helpers import summaries
 from helpers.errors import UsageError, nearest
-from helpers.measures import cohorts, run_in
+from helpers.measures import cohorts, repurchase, run_in
 from helpers.measures.cohorts import Triangle
 from helpers.measures.metrics import Estimate
+from helpers.show import percent, ratio
 from helpers.study import Study
+from helpers.written import Formatter, alike
 
 
 def chosen_run_in(study: Study, cohort_ages: pd.DataFrame, given: int = -1) -> run_in.RunIn:
@@ -139,10 +141,11 @@ def drawn(study: Study, measure: str, **frame) -> Triangle:
     return cohorts.triangle(rows, measure=measure, cumulative=cumulative, age_unit=unit, **frame)
 
 
-def unit_of(measure: str, money, percent, ratio):
+def unit_of(measure: str, money: Formatter) -> Formatter:
     """Give the function that writes a measure: money, a share, or a plain ratio."""
-    shares = ("retention", "discount_share")
-    return percent if measure in shares else ratio if measure == "orders" else money
+    if measure in ("retention", "discount_share"):
+        return percent
+    return ratio if measure == "orders" else money
 
 
 def missing_reason(study: Study, measure: str, triangle: Triangle) -> str:
@@ -170,6 +173,7 @@ def cells(triangle: Triangle, *, most: int = 4000) -> pd.DataFrame:
     table = pd.DataFrame(parts).rename(columns={"values": "value", "states": "state"})
     table = table.rename_axis(["cohort", "age"]).reset_index()
     table = table[table["state"] != "immature"].dropna(subset="value")
+    table = table.assign(state=table["state"].replace("", "observed"))
     table.insert(2, "customers", table["cohort"].map(triangle.sizes))
     keep = table["cohort"].unique()
     while len(table) > most:
@@ -196,6 +200,60 @@ def overview(study: Study, measures: tuple[str, ...], **frame) -> pd.DataFrame:
         parts.append(found.assign(measure=NAMES[measure], key=measure, at=named))
     columns = ["measure", "at", "value", "low", "high", "customers", "cohorts", "key"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def written(overview: pd.DataFrame, money: Formatter) -> pd.DataFrame:
+    """Write an overview as a table, one row per measure, since each has a unit of its own.
+
+    Columns: measure, and value with interval at the first, third, sixth and twelfth step lived
+    through; empty where no cohort has reached it.
+    """
+    lines: dict[str, dict[str, str]] = {}
+    for row in overview.itertuples():
+        write = unit_of(row.key, money)
+        value, low, high = alike(write, (row.value, row.low, row.high))
+        text = value if pd.isna(row.low) else f"{value} ({low} to {high})"
+        number = int(row.at.split()[1])
+        step = number // 30 if row.at.startswith("day") else number
+        lines.setdefault(row.measure, {})[f"step {step}"] = text
+    table = pd.DataFrame.from_dict(lines, orient="index").rename_axis("measure").reset_index()
+    return table.fillna("")
+
+
+def beside(curves: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Put survival curves below each other, each under its name in the column ``for the``."""
+    parts = [part.assign(**{"for the": name}) for name, part in curves.items() if len(part)]
+    columns = ["days", "at_risk", "events", "waiting", "low", "high", "for the"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+REPEAT_DAYS = (7, 14, 30, 60, 90, 180, 365)
+
+
+def repeats(gaps: pd.DataFrame, least: int) -> pd.DataFrame:
+    """Give the shares that buy a second and a third time within so many days of the one before.
+
+    One row per number of days: days, second, second_low, second_high, third, ..., and at_risk (the
+    customers seen waiting for so long); missing where those are fewer than ``least``.
+    """
+    rows = []
+    for days in REPEAT_DAYS:
+        line: dict[str, float] = {"days": days}
+        for number, name in ((1, "second"), (2, "third")):
+            found = repurchase.repeat_within(gaps, days, order_number=number)
+            shown = found.n >= least
+            line |= {name: found.value if shown else np.nan}
+            line |= {f"{name}_low": found.low if shown else np.nan}
+            line |= {f"{name}_high": found.high if shown else np.nan}
+            line |= {f"{name}_at_risk": found.n}
+        rows.append(line)
+    return pd.DataFrame(rows)
+
+
+def steps_named(spread: pd.DataFrame) -> pd.DataFrame:
+    """Name the steps of a distribution of gaps for a picture: 0-29, 30-59, ..."""
+    names = [f"{a}-{b}" for a, b in zip(spread["days"], spread["until"], strict=True)]
+    return spread.assign(**{"days since the last": names})
 
 
 def layer_cake(cohort_ages: pd.DataFrame, basis: str, *, most: int = 8) -> pd.DataFrame:

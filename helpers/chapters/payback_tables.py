@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from helpers.measures import cohorts
+from helpers.measures import cohorts, economics
 from helpers.measures.cohorts import Triangle
 
-_COLUMNS = ["cohort", "customers", "cac", "state", "days", "low", "high", "in_words"]
+_COLUMNS = ["cohort", "customers", "cac", "days", "low", "high", "in_words", "state"]
 
 
 def blended_cac(acquisition: pd.DataFrame) -> pd.Series:
@@ -19,21 +19,19 @@ def blended_cac(acquisition: pd.DataFrame) -> pd.Series:
 def payback_table(cumulative: Triangle, cac: pd.Series) -> pd.DataFrame:
     """Give each cohort's cost of acquisition and the day by which it was earned back.
 
-    Columns: cohort (month), customers, cac, state, days, low and high (the ages between which the
-    interval of margin less cost holds zero; high is missing while no age lies clear above it),
-    in_words; empty without recorded spend.
+    Columns: cohort (month), customers, cac, days (paid back, or seen without it), low and high (the
+    ages between which the interval of margin less cost holds zero; high is missing while no age
+    lies clear above it), in_words, state; empty without recorded spend.
     """
-    rows = []
+    rows, ages = [], cohorts.payback(cumulative, cac)
     for month, cost in cac.items():
-        if month not in cumulative.sizes.index:
+        if month not in cumulative.sizes.index or ages.loc[month, "state"] == "unknown":
             continue
-        found = cohorts.payback(cumulative, cost).loc[month]
-        if found["state"] == "unknown":
-            continue
+        found = ages.loc[month]
         days = found["age"] if found["state"] == "paid back" else found["at_least"]
         name = f"{month:%Y-%m}"
-        rows.append((name, int(cumulative.sizes.loc[month]), cost, found["state"], days,
-                     found["low"], found["high"], payback_words(found)))  # fmt: skip
+        rows.append((name, int(cumulative.sizes.loc[month]), cost, days, found["low"],
+                     found["high"], payback_words(found), found["state"]))  # fmt: skip
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
@@ -81,7 +79,7 @@ def net_curves(
 
     Pooled over the cohorts that have lived through the age, and the cost of the same cohorts
     (all spend / all new customers of their months). One row per channel and age: channel, days,
-    value, low, high (`cac` is a plain count, so the band is that of the money), cac, customers.
+    value, low, high (``cac`` is a plain count, so the band is that of the money), cac, customers.
     A channel crosses zero at its payback age.
     """
     costs = acquisition.assign(start=pd.to_datetime(acquisition["start"]))
@@ -135,7 +133,7 @@ def crossings(curves: pd.DataFrame) -> pd.DataFrame:
     """Read each channel's payback age off its curve: channel, customers, cac, in_words, days."""
     rows = []
     for channel, part in curves.groupby("channel", sort=False):
-        found = cohorts.payback_age(part["days"], part["value"], part["low"], part["high"], 0.0)
+        found = economics.payback_age(part["days"], part["value"], part["low"], part["high"], 0.0)
         facts = pd.Series(vars(found))
         days = found.age if found.state == "paid back" else found.at_least
         rows.append((channel, int(part["customers"].iloc[0]), part["cac"].iloc[0], found.state,

@@ -26,6 +26,11 @@ _COLUMNS = ["value", "customers", "month_1", "month_1_low", "month_1_high", "mon
             "money_90", "money_90_low", "money_90_high", "money_360", "money_360_low",
             "money_360_high"]  # fmt: skip
 
+# In the order of a reader's questions; what does not fit on the page is in the table's file.
+_SHOWN = ["value", "customers", "month_1", "month_12", "money_90", "money_360", "money_360_low",
+          "money_360_high", "month_1_low", "month_1_high", "money_90_low",
+          "money_90_high"]  # fmt: skip
+
 
 def trait_rows(study: Study, dimension: str) -> pd.DataFrame:
     """Load the cohorts of one dimension; UsageError for one that is not known."""
@@ -70,7 +75,7 @@ def by_value(
             curves.append(part.assign(value=value)[
                 ["value", "age", "share", "low", "high", "customers"]
             ])  # fmt: skip
-    table = pd.DataFrame(lines, columns=_COLUMNS)
+    table = pd.DataFrame(lines, columns=_COLUMNS)[_SHOWN]
     empty = pd.DataFrame(columns=["value", "age", "share", "low", "high", "customers"])
     return table, pd.concat(curves, ignore_index=True) if curves else empty
 

@@ -249,7 +249,7 @@ def triangle(
     row = np.full(columns, np.nan) if pooled is None else floats(pooled.reindex(values.columns))
     texts, size = _fitting_texts(np.vstack([amounts, row]), fmt, 5.5 / columns)
     _heat_cells(ax, amounts, state, norm, texts[:-1], size)
-    partly = np.zeros(values.shape, bool) if begun is None else begun.to_numpy(bool)
+    partly = np.zeros(values.shape, bool) if begun is None else begun.to_numpy(bool).copy()
     partly &= (state == "immature") & np.isnan(amounts)
     for i, j in zip(*np.nonzero(partly), strict=True):
         ax.add_patch(

@@ -14,17 +14,20 @@ def rfm_segments(cells: pd.DataFrame, *, value: str = "revenue", least: int = 10
 
     One row per frequency (1: one purchase; the others in ranks from seldom to often) and recency
     (1 longest ago): segment, frequency, recency, customers, share, amount (``value`` so far),
-    amount_share, per_customer, purchases (mean), idle_days (mean days since the last purchase).
+    amount_share, per_customer, purchases (mean), idle_days (mean days since the last purchase), top_money (the share of them in
+    the highest rank of money).
     Rows of fewer than ``least`` customers, and those that protect them, stand in a last row.
     """
     keys = ["frequency", "recency"]
-    sums = cells.groupby(keys)[["customers", value, "purchases", "idle_days"]].sum().reset_index()
+    cells = cells.assign(top=cells["customers"].where(cells["money"] == cells["money"].max(), 0))
+    names = ["customers", value, "purchases", "idle_days", "top"]
+    sums = cells.groupby(keys)[names].sum().reset_index()
     sums = sums.rename(columns={value: "amount"})
     sums["segment"] = [
         f"{_often(f, sums['frequency'].max())}, {_recent(r, sums['recency'].max())}"
         for f, r in zip(sums["frequency"], sums["recency"], strict=True)
     ]
-    added = ["amount", "purchases", "idle_days"]
+    added = ["amount", "purchases", "idle_days", "top"]
     shown = withhold(sums, persons="customers", sums=added, key="segment", least=least)
     number = shown["customers"].where(shown["customers"] > 0)
     return shown.assign(
@@ -33,9 +36,10 @@ def rfm_segments(cells: pd.DataFrame, *, value: str = "revenue", least: int = 10
         per_customer=shown["amount"] / number,
         purchases=shown["purchases"] / number,
         idle_days=shown["idle_days"] / number,
+        top_money=shown["top"] / number,
     )[
         ["segment", "customers", "share", "amount_share", "per_customer", "purchases",
-         "idle_days", "frequency", "recency"]
+         "idle_days", "top_money", "frequency", "recency"]
     ]  # fmt: skip
 
 

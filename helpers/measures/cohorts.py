@@ -296,11 +296,11 @@ def _blank_start(cells: Interval, measure: str) -> Interval:
     return cells._replace(low=low, high=high)
 
 
-def payback(cumulative_margin: Triangle, cac: float) -> pd.DataFrame:
+def payback(cumulative_margin: Triangle, cac: float | pd.Series) -> pd.DataFrame:
     """Find the age at which each cohort's margin has covered the cost of winning it.
 
-    The first age at whose end cumulative margin per customer is at least ``cac``, for 'pooled' and
-    each cohort; ages count whole steps lived through (days for 'days30' and 'horizon', months for
+    The first age at whose end cumulative margin per customer is at least ``cac``, one for all or
+    one by cohort (then 'pooled' is unknown), for 'pooled' and each cohort; ages count whole steps lived through (days for 'days30' and 'horizon', months for
     'month'). State 'not yet' says so with ``at_least``, the oldest age seen; 'unknown' where no
     age was seen, the cohort is suppressed or left_truncated, or ``cac`` is missing. Returns one
     row per cohort: state, age, at_least, low, high (see ``Payback``).
@@ -311,9 +311,12 @@ def payback(cumulative_margin: Triangle, cac: float) -> pd.DataFrame:
     lived = {"month": ages + 1, "days30": 30 * (ages + 1), "horizon": ages}
     lived = lived[cumulative_margin.age_unit]
     pooled = cumulative_margin.pooled
-    found = {"pooled": payback_age(lived, pooled["value"], pooled["low"], pooled["high"], cac)}
+    each = cac if isinstance(cac, pd.Series) else pd.Series(cac, cumulative_margin.sizes.index)
+    every = np.nan if isinstance(cac, pd.Series) else cac
+    found = {"pooled": payback_age(lived, pooled["value"], pooled["low"], pooled["high"], every)}
     for cohort, states in cumulative_margin.states.iterrows():
         curve = [getattr(cumulative_margin, x).loc[cohort] for x in ("values", "low", "high")]
         barred = states.isin(["suppressed", "left_truncated"]).any()
-        found[cohort] = Payback("unknown") if barred else payback_age(lived, *curve, cac)
-    return pd.DataFrame([vars(each) for each in found.values()], index=list(found))
+        cost = each.get(cohort, np.nan)
+        found[cohort] = Payback("unknown") if barred else payback_age(lived, *curve, cost)
+    return pd.DataFrame([vars(one) for one in found.values()], index=list(found))

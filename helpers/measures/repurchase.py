@@ -109,8 +109,8 @@ def next_windows(
     By number of the purchase (the last row: ``orders`` and more): of those whose next purchase
     comes within ``horizon`` days (or as long as ``least`` are still seen waiting, if shorter), a
     quarter has come by ``opens``, half by ``middle`` and three quarters by ``closes``. Columns:
-    after (text), waits, horizon, again (the share that buys within it, with low and high), opens,
-    middle, closes; missing where fewer than ``least`` waits were seen.
+    after (text), waits, again (the share that buys within it), opens, middle, closes, low and high
+    (of again), horizon; missing where fewer than ``least`` waits were seen.
     """
     lines = []
     for number in range(1, orders + 1):
@@ -129,7 +129,8 @@ def next_windows(
         seen = min(horizon, int(rows.loc[_still(rows, least), "days"].max()))
         lines.append((name, waits, seen, total, 1 - end["high"], 1 - end["low"], *days))
     columns = ["after", "waits", "horizon", "again", "low", "high", "opens", "middle", "closes"]
-    return pd.DataFrame(lines, columns=columns)
+    shown = ["after", "waits", "again", "opens", "middle", "closes", "low", "high", "horizon"]
+    return pd.DataFrame(lines, columns=columns)[shown]
 
 
 _QUARTERS = (0.25, 0.5, 0.75)
