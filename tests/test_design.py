@@ -42,7 +42,7 @@ FLOW = [
     "measures.surveys", "measures.activation", "measures.funnels", "measures.lifetimes", "measures.decomposition",
     "models.likelihood", "models.btyd", "models.gamma_gamma", "models.terms", "models.forecast",
     "models.holdout", "models.uplift", "models.sbg", "models.chain_ladder",
-    "models.curves", "models.projection",
+    "models.curves", "models.prediction", "models.projection",
     "chapters.reconciliation_tables", "chapters.ltv_tables", "chapters.value_tables", "chapters.change_tables",
     "chapters.cohort_tables", "chapters.naive", "chapters.intake", "chapters.forecast_tables",
     "chapters.uplift_tables", "chapters.scorecard", "chapters.run_chart", "chapters.twelve", "chapters.restated",
