@@ -234,8 +234,10 @@ def prediction_interval(
     """Between which amounts per customer a cohort's later amount will lie.
 
     Money: a gamma law of that mean and variance, for sums of spend have a right tail (a normal law
-    where refunds make the mean zero or less). Shares: a beta law rounded to whole customers of the
-    ``n``, so the bounds are shares that can occur. ``widened`` multiplies the standard deviation.
+    where refunds make the mean zero or less). Shares: a beta law over whole customers of the ``n``,
+    with bounds by mid-P (Lancaster, J. Am. Stat. Assoc. 56, 1961): a count holds its bounds with
+    some chance of its own, and without it the interval would hold more than it says. ``widened``
+    multiplies the standard deviation.
     """
     mean, variance, n = (np.asarray(x, dtype=float) for x in (mean, variance, n))
     variance, tails = variance * widened**2, ((1 - level) / 2, (1 + level) / 2)
@@ -251,5 +253,14 @@ def prediction_interval(
     # A share of n customers varies at least as n independent ones do, and less than all as one.
     least = p * (1 - p) / n
     ratio = np.clip(p * (1 - p) / np.clip(variance, least, 0.5 * p * (1 - p)) - 1, 1e-3, None)
-    low, high = (np.ceil(n * stats.beta.ppf(q, p * ratio, (1 - p) * ratio) - 0.5) for q in tails)
-    return np.clip(low / n, 0, 1), np.clip(high / n, 0, 1)
+    a, b = p * ratio, (1 - p) * ratio
+    low, high = (n * stats.beta.ppf(q, a, b) for q in tails)
+
+    def middle(count: np.ndarray) -> np.ndarray:  # chance of fewer + half that of as many
+        edges = (np.clip((count + half) / n, 0, 1) for half in (-0.5, 0.5))
+        return sum(stats.beta.cdf(edge, a, b) for edge in edges) / 2
+
+    low, high = np.floor(low), np.ceil(high)
+    low = np.where(middle(low) >= tails[0], low, low + 1)
+    high = np.where(middle(high) <= tails[1], high, high - 1)
+    return np.clip(low / n, 0, 1), np.clip(np.maximum(high, low) / n, 0, 1)

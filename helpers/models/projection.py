@@ -192,7 +192,8 @@ def _chosen(tried: pd.DataFrame, level: float) -> tuple[str, float, pd.DataFrame
         return METHODS[0], 1.0, pd.DataFrame(columns=names)
     tried = tried.assign(
         off=(tried["mean"] - tried["actual"]) * tried["n"],
-        came=tried["actual"] * tried["n"], z=(tried["mean"] - tried["actual"]) / np.sqrt(tried["variance"]),
+        came=tried["actual"] * tried["n"],
+        z=(tried["mean"] - tried["actual"]) / np.sqrt(tried["variance"]),
     )  # fmt: skip
     able = [name for name in METHODS if (tried["method"] == name).any()]
     common = tried.groupby(["hidden", "cohort"])["method"].transform("size") == len(able)
