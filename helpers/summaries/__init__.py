@@ -28,6 +28,7 @@ from helpers.summaries import (
     freshness,
     moments,
     reconciliation,
+    resampling,
     responses,
     value_expressions,
     winning,
@@ -59,6 +60,7 @@ SUMMARIES = {
     "gap_parts": Summary(("customer_days",), expressions.gap_parts, ("as_of",)),
     "periods": Summary(("customer_days", "customer_facts"), expressions.periods),
     "cohort_ages": Summary(("customer_days", "customer_facts"), expressions.cohort_ages),
+    "cohort_groups": Summary(("customer_days", "customer_facts"), resampling.cohort_groups),
     "acquisition": Summary(
         ("customer_facts", "marketing_spend"), expressions.acquisition, ("as_of",)
     ),
