@@ -48,7 +48,7 @@ FLOW = [
     "chapters.uplift_tables", "chapters.scorecard", "chapters.run_chart", "chapters.twelve", "chapters.restated",
     "chapters.alerts", "chapters.spending", "chapters.beliefs", "chapters.cautions", "chapters.findings",
     "chapters.value_findings", "chapters.intake_findings", "chapters.findings_winning",
-    "chapters.findings_responses", "chapters.onboarding", "chapters.findings_cohorts",
+    "chapters.findings_responses", "chapters.onboarding", "chapters.findings_cohorts", "chapters.findings_projection",
 ]  # fmt: skip
 PACKAGES = {name.split(".")[0] for name in FLOW if "." in name}
 # What reads order rows: files to clean tables.

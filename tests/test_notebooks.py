@@ -36,6 +36,8 @@ CORE = [
 # The whole family of historical value stands in one notebook, and cohorts with all that customers
 # do in another: so many sections and cells at most.
 LONG = {"02": (24, 120), "03": (14, 130)}
+# Every cell of a triangle stands in a table with its interval: the bytes that the file may have.
+LARGE = {"03": 800_000}
 
 
 def cells(path, kind=None):
@@ -147,7 +149,7 @@ class TestNotebook:
                     assert output["metadata"]["image/png"]["alt"]
 
     def test_size(self, path):
-        assert path.stat().st_size < 600_000
+        assert path.stat().st_size < LARGE.get(path.stem[:2], 600_000)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda p: p.stem)

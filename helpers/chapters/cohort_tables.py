@@ -137,6 +137,9 @@ def drawn(study: Study, measure: str, **frame) -> Triangle:
         raise UsageError(f"measure is '{measure}'; it must be one of {', '.join(_DRAWN)}."
                          f"{nearest(measure, _DRAWN)}")  # fmt: skip
     summary, unit, cumulative = _DRAWN[measure]
+    if absent(study, measure):
+        empty = summaries.load(study, "cohort_ages").head(0)
+        return replace(cohorts.triangle(empty, measure="revenue", **frame), measure=measure)
     rows = summaries.load(study, summary)
     return cohorts.triangle(rows, measure=measure, cumulative=cumulative, age_unit=unit, **frame)
 
@@ -148,38 +151,46 @@ def unit_of(measure: str, money: Formatter) -> Formatter:
     return ratio if measure == "orders" else money
 
 
-def missing_reason(study: Study, measure: str, triangle: Triangle) -> str:
-    """Say why a measure has nothing to show: the table or column that the shop does not fill."""
-    needs = {
-        "service": ("service_costs", (), "A table service_costs (customer_id, at, amount)"),
-        "discount_share": ("orders", ("discount",), "A column discount of orders"),
-        "margin": ("orders", ("cogs",), "A column cogs of orders, or a margin rate in shop.toml,"),
-    }
-    if measure in ("margin", "cost") and triangle.coverage == 0:
-        return f"The cost of what was sold is not known. {needs['margin'][2]} turns this on."
-    table, columns, words = needs.get(measure, ("orders", (), ""))
-    if measure != "margin" and not study.has(table, *columns):
-        return f"The shop does not record it. {words} turns this on."
+def absent(study: Study, measure: str) -> str:
+    """Say which table or column a measure lacks; empty where it lacks none."""
+    if measure == "service" and not study.has("service_costs"):
+        return "A table service_costs (customer_id, at, amount) turns this on."
+    if measure == "discount_share" and not study.has("orders", "discount"):
+        return "A column discount of orders turns this on."
     return ""
 
 
-def cells(triangle: Triangle, *, most: int = 4000) -> pd.DataFrame:
-    """List the cells that could be observed, newest cohorts first where there are too many.
+def missing_reason(study: Study, measure: str, triangle: Triangle) -> str:
+    """Say why a measure has nothing to show, and what would turn it on; empty where it has."""
+    if needed := absent(study, measure):
+        return f"The shop does not record it. {needed}"
+    if measure in ("margin", "cost") and triangle.coverage == 0:
+        return (
+            "The cost of what was sold is not known. A column cogs of orders, or a margin rate in "
+            "shop.toml, turns this on."
+        )
+    return ""
 
-    Columns: cohort, age, customers, value, low, high, state.
+
+def cells(triangle: Triangle, fmt: Formatter, *, most: int = 60) -> pd.DataFrame:
+    """Write every observed cell with its interval: a row per cohort, a column per age.
+
+    At most the ``most`` newest cohorts. ``customers`` stands first; a cell with a star has few
+    customers, one with a dagger holds customers who may be older than they look; an empty one was
+    not lived through by all, or is hidden for privacy.
     """
-    parts = {name: getattr(triangle, name).stack(future_stack=True)
-             for name in ("values", "low", "high", "states")}  # fmt: skip
-    table = pd.DataFrame(parts).rename(columns={"values": "value", "states": "state"})
-    table = table.rename_axis(["cohort", "age"]).reset_index()
-    table = table[table["state"] != "immature"].dropna(subset="value")
-    table = table.assign(state=table["state"].replace("", "observed"))
-    table.insert(2, "customers", table["cohort"].map(triangle.sizes))
-    keep = table["cohort"].unique()
-    while len(table) > most:
-        keep = keep[1:]
-        table = table[table["cohort"].isin(keep)]
-    return table.reset_index(drop=True)
+    shown, lines = newest(triangle, most), []
+    marks = {"small": "*", "left_truncated": "†"}
+    for cohort, values in shown.values.iterrows():
+        line: dict[str, object] = {"cohort": cohort, "customers": int(shown.sizes.loc[cohort])}
+        for age, value in values.items():
+            low, high = shown.low.loc[cohort, age], shown.high.loc[cohort, age]
+            texts = alike(fmt, (value, low, high))
+            words = texts[0] if pd.isna(low) else "{} ({} to {})".format(*texts)
+            mark = marks.get(shown.states.loc[cohort, age], "")
+            line[str(age)] = "" if pd.isna(value) else words + mark
+        lines.append(line)
+    return pd.DataFrame(lines, columns=["cohort", "customers", *map(str, shown.values.columns)])
 
 
 def overview(study: Study, measures: tuple[str, ...], **frame) -> pd.DataFrame:
@@ -190,7 +201,7 @@ def overview(study: Study, measures: tuple[str, ...], **frame) -> pd.DataFrame:
     parts = []
     for measure in measures:
         triangle = drawn(study, measure, **frame)
-        if missing_reason(study, measure, triangle):
+        if missing_reason(study, measure, triangle) or triangle.values.empty:
             continue
         pooled = curve(triangle, first=0).dropna(subset="value")
         ages = [1, 3, 6, 12] if triangle.age_unit == "month" else [0, 2, 5, 11]

@@ -152,23 +152,33 @@ def gaps(table: pd.DataFrame) -> Finding:
     )
 
 
-def third(second: pd.DataFrame, again: pd.DataFrame) -> Finding:
-    """Waiting for the third purchase beside the second."""
-    if again.empty or second.empty or not again["events"].sum():
-        return nothing("Too few customers have bought twice to follow them to a third purchase.")
+def waits(second: pd.DataFrame, again: pd.DataFrame) -> Finding:
+    """Waiting for the second purchase, and for the third."""
+    if second.empty or not second["events"].sum():
+        return nothing("Nobody has bought a second time yet.")
 
     def at(curve: pd.DataFrame, day: int) -> float:
         early = curve[curve["days"] <= day]
         return 1 - float(early["waiting"].iloc[-1]) if len(early) else 0.0
 
-    a, b = at(second, 90), at(again, 90)
+    day = int(min(90, second["days"].iloc[-1]))
+    end, first = second.iloc[-1], at(second, day)
+    third = "Too few have bought twice to follow them to a third purchase."
+    alt = ""
+    if len(again) and again["days"].iloc[-1] >= day:
+        alt = f", for the third {percent(1 - at(again, day))}"
+        third = (
+            f"Of those who have, {percent(at(again, day))} buy a third time within as many days; "
+            "who buys twice was likelier to from the start, so the second purchase need not be "
+            "the cause."
+        )
     return Finding(
-        f"{percent(b)} of second-time buyers return within 90 days, {percent(a)} of "
-        f"first-time ones",
-        f"Falling curves of the share still waiting: for the second purchase {percent(1 - a)} at "
-        f"day 90, for the third {percent(1 - b)}.",
-        f"Within 90 days {percent(a)} buy a second time, and {percent(b)} of those a third time. "
-        "Who buys twice was likelier to from the start: the second purchase need not be the cause.",
+        f"{percent(first)} have bought a second time by day {day}",
+        f"Falling curves of the share still waiting: for the second purchase {percent(1 - first)} "
+        f"at day {day}{alt}.",
+        f"By day {day} {percent(first)} have bought a second time, by day {int(end['days'])} "
+        f"{percent(1 - end['waiting'])}. {third} The curves end where too few are still waiting "
+        "and observed; they may fall further.",
     )
 
 

@@ -80,6 +80,7 @@ def net_curves(
     Pooled over the cohorts that have lived through the age, and the cost of the same cohorts
     (all spend / all new customers of their months). One row per channel and age: channel, days,
     value, low, high (``cac`` is a plain count, so the band is that of the money), cac, customers.
+    Ages of too few customers to be reliable are left out.
     A channel crosses zero at its payback age.
     """
     costs = acquisition.assign(start=pd.to_datetime(acquisition["start"]))
@@ -101,7 +102,7 @@ def net_curves(
             for c in ("cost", "new_customers")
         )
         cac, pooled = spent / new.where(new > 0), cumulative.pooled
-        ok = pooled["customers"] >= frame.get("min_cell", 10)
+        ok = pooled["customers"] >= max(frame.get("min_cell", 10), frame.get("small", 30))
         table = pd.DataFrame({
             "channel": channel, "days": 30 * (pooled.index + 1),
             **{name: (pooled[name] - cac).where(ok) for name in ("value", "low", "high")},

@@ -20,8 +20,8 @@ DIMENSIONS = {
     "campaign": ("campaign before the first order", "a table touchpoints"),
     "age_band": ("age band", "a column age_band of customers"),
 }
-# Lines in one picture.
-MOST_LINES = 5
+# Lines in one picture, and the months of age it reaches to.
+MOST_LINES, LAST_AGE = 4, 12
 _COLUMNS = ["value", "customers", "month_1", "month_1_low", "month_1_high", "month_12",
             "money_90", "money_90_low", "money_90_high", "money_360", "money_360_low",
             "money_360_high"]  # fmt: skip
@@ -70,7 +70,7 @@ def by_value(
         lines.append((value, int(n), m1.value, m1.low, m1.high, m12.value, d90.value, d90.low,
                       d90.high, d360.value, d360.low, d360.high))  # fmt: skip
         part = curve(stay).rename(columns={"value": "share"})
-        part = part[part["customers"] >= least]
+        part = part[(part["customers"] >= least) & (part["age"] <= LAST_AGE)]
         if len(curves) < MOST_LINES and len(part):
             curves.append(part.assign(value=value)[
                 ["value", "age", "share", "low", "high", "customers"]

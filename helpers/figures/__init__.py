@@ -90,6 +90,10 @@ STATES = {
 PALE_STATES = ("small", "left_truncated")
 
 
+# Lines that cross stay apart without color.
+DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 3)))
+
+
 # -- shapes ----------------------------------------------------------------------------------
 
 
@@ -178,12 +182,13 @@ def lines(
     target: float | str | None = None,
     hatched: str | None = None,
     at_risk: str | None = None,
+    dashes: bool = False,
 ) -> Figure:
     """Follow a measure over time or age: one line per `hue`, labeled at its end.
 
     `low`/`high` name the columns of a band, `hatched` a boolean column of incomplete periods,
     `at_risk` the column with the number of customers behind each point (printed under the axis).
-    Missing points break the line. Raises DataError if there is nothing to draw.
+    `dashes` gives each line a dash of its own, to stay apart without color. Missing points break the line. Raises DataError if there is nothing to draw.
     """
     data = drawable(frame, [x, y, hue, low, high, hatched, at_risk], y)
     data = data.assign(_x=axis_values(data[x]))
@@ -192,9 +197,12 @@ def lines(
     under = 0.25 + 0.14 * len(named[:6]) if at_risk else 0.0
     fig, ax = canvas(HEIGHT + under)
     ends = []
-    for name, part in named:
+    for i, (name, part) in enumerate(named):
         part = part.sort_values("_x", kind="stable")
+        drawn = len(ax.lines)
         one_line(ax, part, y, low, high, hatched, colors[name])
+        if dashes and len(named) > 1:
+            ax.lines[drawn].set_linestyle(DASHES[i % len(DASHES)])
         seen = part[part[y].notna()]
         if len(seen):
             ends.append((seen["_x"].iloc[-1], float(seen[y].iloc[-1]), name, colors[name]))

@@ -14,8 +14,8 @@ def rfm_segments(cells: pd.DataFrame, *, value: str = "revenue", least: int = 10
 
     One row per frequency (1: one purchase; the others in ranks from seldom to often) and recency
     (1 longest ago): segment, frequency, recency, customers, share, amount (``value`` so far),
-    amount_share, per_customer, purchases (mean), idle_days (mean days since the last purchase), top_money (the share of them in
-    the highest rank of money).
+    amount_share, per_customer, purchases (mean), idle_days (mean days since the last purchase),
+    top_money (the share of them in the highest rank of money).
     Rows of fewer than ``least`` customers, and those that protect them, stand in a last row.
     """
     keys = ["frequency", "recency"]

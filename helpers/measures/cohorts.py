@@ -300,10 +300,11 @@ def payback(cumulative_margin: Triangle, cac: float | pd.Series) -> pd.DataFrame
     """Find the age at which each cohort's margin has covered the cost of winning it.
 
     The first age at whose end cumulative margin per customer is at least ``cac``, one for all or
-    one by cohort (then 'pooled' is unknown), for 'pooled' and each cohort; ages count whole steps lived through (days for 'days30' and 'horizon', months for
-    'month'). State 'not yet' says so with ``at_least``, the oldest age seen; 'unknown' where no
-    age was seen, the cohort is suppressed or left_truncated, or ``cac`` is missing. Returns one
-    row per cohort: state, age, at_least, low, high (see ``Payback``).
+    one by cohort (then 'pooled' is unknown), for 'pooled' and each cohort; ages count whole steps
+    lived through (days for 'days30' and 'horizon', months for 'month'). State 'not yet' says so
+    with ``at_least``, the oldest age seen; 'unknown' where no age was seen, the cohort is
+    suppressed or left_truncated, or ``cac`` is missing. Returns one row per cohort: state, age,
+    at_least, low, high (see ``Payback``).
     """
     if not cumulative_margin.cumulative or cumulative_margin.measure not in ("margin", "revenue"):
         raise UsageError("Payback needs a triangle of cumulative margin or revenue.")
