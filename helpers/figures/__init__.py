@@ -188,7 +188,8 @@ def lines(
 
     `low`/`high` name the columns of a band, `hatched` a boolean column of incomplete periods,
     `at_risk` the column with the number of customers behind each point (printed under the axis).
-    `dashes` gives each line a dash of its own, to stay apart without color. Missing points break the line. Raises DataError if there is nothing to draw.
+    `dashes` gives each line a dash of its own, to stay apart without color. Missing points break
+    the line. Raises DataError if there is nothing to draw.
     """
     data = drawable(frame, [x, y, hue, low, high, hatched, at_risk], y)
     data = data.assign(_x=axis_values(data[x]))

@@ -35,7 +35,7 @@ def cohort_groups(days: ir.Table, facts: ir.Table) -> ir.Table:
     parts = []
     for unit, age in {"month": months, "days30": elapsed.cast("int64") // 30}.items():
         aged = rows.mutate(age=age.cast("int64"), bought=rows.orders > 0)
-        aged = aged.filter(aged.age >= 0)
+        aged = aged.filter((aged.age >= 0) & (elapsed >= 0))
         step = aged.group_by("cohort", "group", "age").aggregate(
             active=aged.customer_id.nunique(where=aged.bought), orders=aged.orders.sum(),
             revenue=aged.revenue.sum(), margin=aged.margin.sum(),
