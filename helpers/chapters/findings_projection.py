@@ -30,7 +30,7 @@ def continued(
         f"({fmt(row['low'])} to {fmt(row['high'])}).",
         f"Carried on by the method that the back-test chose ({method}), cohort {newest} "
         f"is expected "
-        f"at {fmt(row['value'])} of {what} by month {row['month']} ({percent(projection.level)} "
+        f"at {fmt(row['value'])} of {what} by month {row['month']} ({projection.level:.0%} "
         f"interval for what the cohort will do: {fmt(row['low'])} to {fmt(row['high'])}). A line "
         "without a band was observed.",
     )

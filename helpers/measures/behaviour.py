@@ -110,7 +110,7 @@ def next_categories(items: pd.DataFrame, *, least: int = 10) -> pd.DataFrame:
     category), most_often (the other category most of them turn to) and its share.
     """
     lines = []
-    for first, part in items.groupby("first_category"):
+    for first, part in items[items["first_category"] != "unknown"].groupby("first_category"):
         known = part.dropna(subset="then").set_index("then")["customers"]
         n, again = int(part["customers"].sum()), int(known.sum())
         if n < max(least, 1):
