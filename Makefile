@@ -7,7 +7,7 @@ BIN := .venv/bin
 # A target that failed is made again.
 .DELETE_ON_ERROR:
 
-.PHONY: report lab test lint refresh check bench bench-coverage bench-models clean
+.PHONY: report lab test lint refresh check bench bench-coverage bench-models bench-projection clean
 
 report: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples)
 	$(BIN)/python -m helpers report --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(if $(MONTHS),--months $(MONTHS)) $(ARGS)
@@ -41,6 +41,10 @@ bench-coverage: .venv/.ready
 # The models of 04 against lifetimes, and what their intervals hold: the table in reports/benchmarks.
 bench-models: .venv/.ready
 	$(BIN)/python benchmarks/models.py $(ARGS)
+
+# How often projections of cohorts hold what came, and cells and payback ages the truth.
+bench-projection: .venv/.ready
+	$(BIN)/python benchmarks/projection.py $(ARGS)
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }

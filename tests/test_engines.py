@@ -15,7 +15,8 @@ from helpers.sources import typed as sources
 from helpers.study import SET_ASIDE
 
 ENGINES = ("duckdb", "pyspark", "postgres")
-OPTIONS = {"split": "2025-06-30", "as_of": "2026-06-30", "tolerance": 0.005, "window": 90}
+OPTIONS = {"split": "2025-06-30", "as_of": "2026-06-30", "tolerance": 0.005, "window": 90,
+           "dimension": "channel"}  # fmt: skip
 
 
 class SparkOptions(Config):

@@ -48,6 +48,10 @@ LTV = {
 }
 
 
+# What notebook 03 answers: cohorts, repeat purchases, onboarding, behaviour.
+COHORT = {"13", "14", "15", "18", "35", "37", "38", "45", "48", "49", "50", "60", "72", "80"}
+COHORT |= {"83", "84", "93", "94"}
+
 # And those that notebook 06 answers; 89 (surveys) comes with the tables of contacts.
 REPORT = {"1", "5", "20", "27", "28", "40", "64", "69", "99"}
 
@@ -81,3 +85,7 @@ def test_every_requirement_on_the_monthly_report_is_answered():
 
 def test_every_requirement_on_value_is_answered():
     assert {row[0] for row in ROWS if row[2] == "02"} >= LTV
+
+
+def test_every_requirement_on_cohorts_is_answered():
+    assert {row[0] for row in ROWS if row[2] == "03"} >= COHORT

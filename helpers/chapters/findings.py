@@ -161,23 +161,6 @@ def one_age(cohorts: pd.DataFrame, age: int) -> Finding:
     )
 
 
-def survival(curve: pd.DataFrame) -> Finding:
-    """Waiting for the second purchase."""
-    if curve.empty or not curve["events"].sum():
-        return nothing("Nobody has bought a second time yet.")
-    last = curve.iloc[-1]
-    early = curve[curve["days"] <= 90]
-    at = early.iloc[-1] if len(early) else last
-    return Finding(
-        f"{percent(1 - at['waiting'])} have bought a second time by day {int(at['days'])}",
-        f"Falling curve of the share still waiting for a second purchase: {percent(at['waiting'])} "
-        f"at day {int(at['days'])}, {percent(last['waiting'])} at day {int(last['days'])}.",
-        f"By day {int(at['days'])} {percent(1 - at['waiting'])} have bought again, by day "
-        f"{int(last['days'])} {percent(1 - last['waiting'])}. The curve ends where too few are "
-        "still waiting and observed; it may fall further.",
-    )
-
-
 def pooled_curve(curve: pd.DataFrame) -> Finding:
     """Retention by age, pooled over the cohorts that lived through it."""
     known = curve.dropna(subset="value")

@@ -99,6 +99,35 @@ def _effective(skew: np.ndarray, dof: np.ndarray) -> np.ndarray:
     return np.maximum(dof * 2 / np.maximum(2, skew**2), 1)
 
 
+def ratio_interval(
+    above: object,
+    below: object,
+    above_squares: object,
+    below_squares: object,
+    products: object,
+    n: object,
+    *,
+    level: float = 0.95,
+) -> Interval:
+    """Between which values does a ratio of two sums over customers lie?
+
+    ratio = above / below; variance = sum of (a - ratio x b)^2 / (n - 1) x n / below^2, the delta
+    method for a ratio of means (Cochran, Sampling Techniques, 1977, section 6.4), from sums of
+    squares and of products over n customers; Student's t with n - 1. Missing where the sum below
+    is not above 0, the interval with fewer than two customers or where nothing varies.
+    """
+    arrays = (above, below, above_squares, below_squares, products, n)
+    a, b, aa, bb, ab, n = (np.asarray(x, dtype=float) for x in arrays)
+    b = np.where(b > 0, b, np.nan)
+    ratio = a / b
+    spread = aa - 2 * ratio * ab + ratio**2 * bb
+    spread = np.where((n > 1) & (spread > 1e-12 * (np.abs(aa) + ratio**2 * bb)), spread, np.nan)
+    dof = np.maximum(n - 1, 1)
+    se = np.sqrt(spread / dof * n) / b
+    half = stats.t.ppf((1 + level) / 2, dof) * se
+    return Interval(ratio, se, ratio - half, ratio + half)
+
+
 def _unskewed(skew: np.ndarray, n: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Give how many standard errors an interval reaches up and down, by Hall's transformation."""
     slope = np.where(np.abs(skew) > 1e-9, skew, 1e-9) / np.sqrt(n)

@@ -75,6 +75,77 @@ def repeat_within(
     return Estimate(1 - float(last["waiting"]), 1 - float(high), 1 - float(low), at_risk)
 
 
+def gap_distribution(
+    gaps: pd.DataFrame, *, order_number: int | None = None, step: int = 30, least: int = 30
+) -> pd.DataFrame:
+    """Show when next purchases come: the share of all who wait, by days since the last purchase.
+
+    S(start) - S(end) of the Kaplan-Meier curve in each step of days, which counts long waits of
+    late customers as long as they were seen (a histogram of closed gaps would be too short). One
+    row per step, while at least ``least`` are still waiting at its start: days (its first),
+    until (its last), share, again (of those waiting at its start, who buy in it), at_risk.
+    """
+    rows = gaps if order_number is None else gaps[gaps["order_number"] == order_number]
+    columns = ["days", "until", "share", "again", "at_risk"]
+    if rows.empty:
+        return pd.DataFrame(columns=columns)
+    curve = survival(rows)
+    lines, left = [], 1.0
+    for start in range(0, int(curve["days"].max()) + 1, step):
+        at_risk = float(rows.loc[rows["days"] >= start, "n"].sum())
+        if at_risk < max(least, 1):
+            break
+        seen = curve[curve["days"] < start + step]
+        waiting = float(seen["waiting"].iloc[-1]) if len(seen) else 1.0
+        again = 1 - waiting / left if left > 0 else np.nan
+        lines.append((start, start + step - 1, left - waiting, again, int(at_risk)))
+        left = waiting
+    # In the last step few may be seen to its end, so its share would be too low.
+    return pd.DataFrame(lines[:-1] if len(lines) > 1 else lines, columns=columns)
+
+
+def next_windows(
+    gaps: pd.DataFrame, *, orders: int = 4, horizon: int = 365, least: int = 30
+) -> pd.DataFrame:
+    """Say in which days after an order the next one is to be expected.
+
+    By number of the purchase (the last row: ``orders`` and more): of those whose next purchase
+    comes within ``horizon`` days (or as long as ``least`` are still seen waiting, if shorter), a
+    quarter has come by ``opens``, half by ``middle`` and three quarters by ``closes``. Columns:
+    after (text), waits, again (the share that buys within it), opens, middle, closes, low and high
+    (of again), horizon; missing where fewer than ``least`` waits were seen.
+    """
+    lines = []
+    for number in range(1, orders + 1):
+        last = number == orders
+        rows = gaps[gaps["order_number"] >= number if last else gaps["order_number"] == number]
+        name = f"{number} or more" if last else str(number)
+        waits = int(rows["n"].sum())
+        curve = observed(survival(rows), least) if waits else pd.DataFrame()
+        curve = curve[curve["days"] <= horizon] if len(curve) else curve
+        if waits < least or curve.empty or not curve["events"].sum():
+            lines.append((name, waits, *[np.nan] * 7))
+            continue
+        end = curve.iloc[-1]
+        came, total = 1 - curve["waiting"], 1 - end["waiting"]
+        days = [float(curve.loc[came >= q * total - 1e-12, "days"].iloc[0]) for q in _QUARTERS]
+        seen = min(horizon, int(rows.loc[_still(rows, least), "days"].max()))
+        lines.append((name, waits, seen, total, 1 - end["high"], 1 - end["low"], *days))
+    columns = ["after", "waits", "horizon", "again", "low", "high", "opens", "middle", "closes"]
+    shown = ["after", "waits", "again", "opens", "middle", "closes", "low", "high", "horizon"]
+    return pd.DataFrame(lines, columns=columns)[shown]
+
+
+_QUARTERS = (0.25, 0.5, 0.75)
+
+
+def _still(rows: pd.DataFrame, least: int) -> pd.Series:
+    """Mark the waits at whose length at least so many are still seen waiting."""
+    ordered = rows.sort_values("days", ascending=False)
+    at_risk = ordered["n"].cumsum()
+    return (at_risk >= least).reindex(rows.index)
+
+
 @dataclass(frozen=True)
 class Window:
     """The wait after which a customer counts as lost, and what that choice costs.

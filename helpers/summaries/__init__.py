@@ -20,6 +20,8 @@ from helpers.contract.conversions import minor_digits
 from helpers.errors import UsageError, nearest
 from helpers.study import Study
 from helpers.summaries import (
+    behaviour,
+    cohort_expressions,
     consent,
     contracts,
     expressions,
@@ -27,6 +29,7 @@ from helpers.summaries import (
     moments,
     prediction,
     reconciliation,
+    resampling,
     responses,
     value_expressions,
     winning,
@@ -58,6 +61,7 @@ SUMMARIES = {
     "gap_parts": Summary(("customer_days",), expressions.gap_parts, ("as_of",)),
     "periods": Summary(("customer_days", "customer_facts"), expressions.periods),
     "cohort_ages": Summary(("customer_days", "customer_facts"), expressions.cohort_ages),
+    "cohort_groups": Summary(("customer_days", "customer_facts"), resampling.cohort_groups),
     "acquisition": Summary(
         ("customer_facts", "marketing_spend"), expressions.acquisition, ("as_of",)
     ),
@@ -124,6 +128,27 @@ SUMMARIES = {
     "active_stock": Summary(
         ("customer_days", "customer_facts"), value_expressions.active_stock, ("window",)
     ),
+    "month_pairs": Summary(("customer_days",), cohort_expressions.month_pairs),
+    "customer_traits": Summary(
+        ("customer_segments", "orders", "customers", "touchpoints"),
+        cohort_expressions.customer_traits,
+    ),
+    "trait_ages": Summary(
+        ("customer_days", "customer_traits"), cohort_expressions.trait_ages, ("dimension",)
+    ),
+    "basket_ages": Summary(
+        ("customer_days", "orders", "customer_facts"), cohort_expressions.basket_ages
+    ),
+    "rfm_cells": Summary(("customer_days",), behaviour.rfm_cells, ("as_of",)),
+    "state_moves": Summary(("customer_days",), behaviour.state_moves, ("as_of",)),
+    "product_pairs": Summary(("customer_days", "orders"), behaviour.product_pairs, ("as_of",)),
+    "next_items": Summary(
+        ("customer_days", "orders", "customer_segments"), behaviour.next_items, ("as_of",)
+    ),
+    "touch_calendar": Summary(("touchpoints", "customer_facts"), behaviour.touch_calendar),
+    "activated_value": Summary(
+        ("customer_days", "activations", "customer_facts"), behaviour.activated_value, ("as_of",)
+    ),
     "promotion_spans": Summary(("promotions",), value_expressions.promotion_spans),
     "cohort_months": Summary(("customer_days", "customer_facts"), prediction.cohort_months),
     "customer_features": Summary(
@@ -134,12 +159,13 @@ SUMMARIES = {
     ),
 }  # fmt: skip
 # One row per customer: they stay in the engine and are never given as a frame.
-PRIVATE = ("customer_days", "customer_facts", "customer_segments")
+PRIVATE = ("customer_days", "customer_facts", "customer_segments", "customer_traits")
 _AMOUNTS = (*expressions.MONEY, "margin_revenue", "total_spend", "amount", "pre_margin")
 _AMOUNTS += ("cost_per_customer", "fixed_cost", "order_cost")
 _AMOUNTS += ("order_money", "paid_money", "paid_for_day", "sales")
 _AMOUNTS += ("aov_total", "median_revenue", "moved_revenue", "planned", "service", "net")
 _AMOUNTS += prediction.AMOUNTS
+_AMOUNTS += ("discounts", "list_value", "orders_revenue")
 _AMOUNTS += ("all_revenue", "gross_revenue", "gross_aov_total", "gross", "net_revenue")
 # What a change of code can change about summaries; it joins the digest of the clean tables.
 _CODE = ("summaries", "study.py")
@@ -161,9 +187,9 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
     for column, kind in table.schema().items():
         if column in _AMOUNTS:
             frame[column] = frame[column].astype("float64") / scale
-        elif column == "order_number_squares":
+        elif column in ("order_number_squares", "orders_squares", "orders_cubes"):
             frame[column] = frame[column].astype("float64")
-        elif column.endswith("_squares") or column == "margin_pre_margin":
+        elif column.endswith("_squares") or column in ("margin_pre_margin", "discounts_list_value"):
             frame[column] = frame[column].astype("float64") / scale**2
         elif column.endswith("_cubes"):
             frame[column] = frame[column].astype("float64") / scale**3

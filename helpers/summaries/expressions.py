@@ -307,7 +307,8 @@ def cohort_ages(days: ir.Table, facts: ir.Table) -> ir.Table:
     parts = []
     for unit, age in ages.items():
         aged = rows.mutate(age=age.cast("int64"), cohort=rows.cohort_day.truncate("M").cast("date"))
-        aged = aged.filter(aged.age.notnull() & (aged.age >= 0))
+        # A refund of an order from before the files may stand before the first order, in its month.
+        aged = aged.filter(aged.age.notnull() & (elapsed >= 0))
         parts += [cohort_part(aged, facts, unit, name) for name in ("all", "channel")]
     return ibis.union(*parts, distinct=False)
 
