@@ -249,7 +249,17 @@ def as_row(effect: Effect, prefix: str = "") -> dict[str, float]:
 
 
 def arms_of(moments: pd.DataFrame) -> dict[str, pd.Series]:
-    """Add segments up to arms: the moments of each arm, by its name."""
-    numbers = moments.select_dtypes(["number", "bool"]).columns.difference(["window_days"])
-    whole = moments.groupby(moments["arm"].astype(str))[list(numbers)].sum()
+    """Add segments up to arms: the moments of each arm, by its name, for one test and window.
+
+    Sums add; ``*_min`` and ``*_max`` keep the extreme, caps (``cap_low``, ``cap_high``) are the
+    same in every row. Several windows or tests at once are an error: customers would count twice.
+    """
+    for name in ("experiment_id", "window_days"):
+        if name in moments and moments[name].nunique() > 1:
+            given = ", ".join(map(str, sorted(moments[name].unique())))
+            raise DataError(f"These moments mix values of {name} ({given}); read one at a time.")
+    numbers = moments.select_dtypes(["number"]).columns.difference(["window_days"])
+    how = {name: name[-3:] if name.endswith(("_min", "_max")) else "sum" for name in numbers}
+    how |= {name: "max" for name in ("cap_low", "cap_high") if name in how}
+    whole = moments.groupby(moments["arm"].astype(str)).agg(how)
     return {name: row.astype(float) for name, row in whole.iterrows()}
