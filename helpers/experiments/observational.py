@@ -15,7 +15,7 @@ from scipy import stats
 
 from helpers.errors import DataError
 from helpers.experiments.effects import Effect
-from helpers.experiments.scores import FOLDS, checked, regressor, aipw, average, folds
+from helpers.experiments.scores import FOLDS, aipw, average, checked, folds, regressor
 
 # Chances of treatment outside are compared with hardly anybody (Crump and others 2009).
 TRIM = 0.1

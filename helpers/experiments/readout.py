@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.errors import UsageError
-from helpers.experiments.cuped import adjusted, explained, pooled_theta
+from helpers.experiments.cuped import adjusted, explained, leveled, pooled_theta
 from helpers.experiments.effects import (
     NOTHING,
     Effect,
@@ -106,10 +106,12 @@ def _read(
         )
         of = share_difference if metric.kind == "share" else difference
         raw = of(control, treated, metric.column, level=level)
-    lift, why = relative(float(a), float(var_a), float(b), float(var_b), level=level)
-    less, capped, saved = _refined(arms, control, treated, metric, level)
+    less, capped, saved, levels = _refined(arms, control, treated, metric, level)
     basis = "adjusted" if np.isfinite(less.se) else "raw"
     decisive = less if basis == "adjusted" else raw
+    (at, spread), (over, spread_over) = levels if basis == "adjusted" else ((a, var_a), (b, var_b))
+    given = map(float, (at, spread, over, spread_over))
+    lift, why = relative(*given, n_a=row["control_n"], n_b=float(treated["n"]), level=level)
     row |= {"control": float(a), "treated": float(b), **as_row(raw)}
     row |= {**as_row(less, "adjusted_"), **as_row(capped, "capped_")}
     row |= {"r2": saved[0], "larger": saved[1], "relative": lift.value, "relative_low": lift.low}
@@ -119,15 +121,19 @@ def _read(
 
 def _refined(
     arms: Mapping[str, Mapping], control: Mapping, treated: Mapping, metric: Metric, level: float
-) -> tuple[Effect, Effect, tuple[float, float]]:
-    """Adjust and cap a mean: the CUPED effect, the capped effect, R2 and how much larger."""
-    less, capped, saved = NOTHING, NOTHING, (np.nan, np.nan)
+) -> tuple[Effect, Effect, tuple[float, float], Sequence]:
+    """Adjust and cap a mean: CUPED and capped effects, R2 and how much larger, adjusted means."""
+    less, capped, saved, levels = NOTHING, NOTHING, (np.nan, np.nan), ()
     if metric.kind != "ratio" and metric.covariates:
         everyone = list(arms.values())
         theta = pooled_theta(everyone, metric.column, metric.covariates)
         options = {"covariates": metric.covariates, "theta": theta, "level": level}
         less = adjusted(control, treated, metric.column, **options)
+        levels = [
+            leveled(everyone, arm, metric.column, metric.covariates, theta)
+            for arm in (control, treated)
+        ]
         saved = tuple(float(x) for x in explained(everyone, metric.column, metric.covariates))
     if metric.kind == "mean" and metric.capped:
         capped = difference(control, treated, metric.capped, level=level)
-    return less, capped, saved
+    return less, capped, saved, levels
