@@ -147,6 +147,14 @@ def no_effect(rng: np.random.Generator, block: int, n: int) -> Iterator[tuple]:
     yield "no effect: any of 3 metrics, Holm", family._replace(high=low + 2), 0.0, skew
 
 
+def hold_out(rng: np.random.Generator, block: int, n: int) -> Iterator[tuple]:
+    """Yield the same for a hold-out of a tenth of all customers, n of them treated."""
+    people = [draw(rng, (block, n // 9)), draw(rng, (block, n), _RATE_LIFT, _BASKET_LIFT)]
+    lift = truth(_RATE_LIFT, _BASKET_LIFT)["revenue"] - truth()["revenue"]
+    effect = effects.difference(*map(moments, people), "revenue")
+    yield "hold-out of a tenth, difference", effect, lift, skewness(people[0].revenue)
+
+
 def four_cells(rng: np.random.Generator, block: int, n: int) -> Iterator[tuple]:
     """Yield the same for a 2 x 2 test of n customers per cell whose changes help each other."""
     factors = {(0, 0): (1.0, 1.0), (1, 0): (1.2, 1.0), (0, 1): (1.0, 1.1), (1, 1): (1.3, 1.15)}
@@ -231,7 +239,7 @@ def rows_of(size: int, experiments: int, seed: int) -> Iterator[dict[str, object
         here = min(block, experiments - start)
         for figure, *part in (
             *two_arms(rng, here, size, table), *no_effect(rng, here, size),
-            *four_cells(rng, here, size),
+            *four_cells(rng, here, size), *hold_out(rng, here, size),
         ):  # fmt: skip
             found.setdefault(figure, []).append(part)
     yield from (covered(figure, size, parts) for figure, parts in found.items())
@@ -278,12 +286,13 @@ def page(found: pd.DataFrame, experiments: int, seed: int) -> str:
     head = f"""# How often the intervals of experiments hold the true effect
 
 {experiments:,} simulated experiments of each size, seed {seed}, numpy {np.__version__}, scipy
-{scipy.__version__}. Of a 95% interval, 93 to 97% should hold the truth; of an anytime-valid one at
-least 95% at all looks together. `n` is customers per arm (per cell of a factorial; at the first
-look; campaigns of a family), `skew` that of a customer's amount in the control, `half` half the
-mean width of the interval, `bias` the mean error of the estimate, both in the figure's unit; `too
-low` and `too high` say on which side the other intervals lay. Where there is no effect, what did
-not hold the truth is the rate of false finds. Made by `make bench-experiments`.
+{scipy.__version__}. Of a 95% interval, 93 to 97% should hold the truth; of an anytime-valid one
+at least 95% at all looks together. `n` is customers per arm (per cell of a factorial; the treated
+of a hold-out; at the first look; campaigns of a family), `skew` that of a customer's amount in
+the control, `half` half the mean width of the interval, `bias` the mean error of the estimate,
+both in the figure's unit; `too low` and `too high` say on which side the other intervals lay.
+Where there is no effect, what did not hold the truth is the rate of false finds. Made by `make
+bench-experiments`.
 
 | n | figure | true effect | held the truth | too low | too high | half | bias | skew |
 |---:|---|---:|---:|---:|---:|---:|---:|---:|
