@@ -32,6 +32,7 @@ _BEFORE = 2.0  # the time before is twice as long as the window
 _RATE_LIFT, _BASKET_LIFT = 1.2, 1.05
 _COVARIATES = ("pre", "missing")
 _DAYS, _DAILY = 40, 150
+_HELD = (50, 100, 200, 500)  # customers held out
 
 
 class People(NamedTuple):
@@ -147,14 +148,6 @@ def no_effect(rng: np.random.Generator, block: int, n: int) -> Iterator[tuple]:
     yield "no effect: any of 3 metrics, Holm", family._replace(high=low + 2), 0.0, skew
 
 
-def hold_out(rng: np.random.Generator, block: int, n: int) -> Iterator[tuple]:
-    """Yield the same for a hold-out of a tenth of all customers, n of them treated."""
-    people = [draw(rng, (block, n // 9)), draw(rng, (block, n), _RATE_LIFT, _BASKET_LIFT)]
-    lift = truth(_RATE_LIFT, _BASKET_LIFT)["revenue"] - truth()["revenue"]
-    effect = effects.difference(*map(moments, people), "revenue")
-    yield "hold-out of a tenth, difference", effect, lift, skewness(people[0].revenue)
-
-
 def four_cells(rng: np.random.Generator, block: int, n: int) -> Iterator[tuple]:
     """Yield the same for a 2 x 2 test of n customers per cell whose changes help each other."""
     factors = {(0, 0): (1.0, 1.0), (1, 0): (1.2, 1.0), (0, 1): (1.0, 1.1), (1, 1): (1.3, 1.15)}
@@ -239,10 +232,24 @@ def rows_of(size: int, experiments: int, seed: int) -> Iterator[dict[str, object
         here = min(block, experiments - start)
         for figure, *part in (
             *two_arms(rng, here, size, table), *no_effect(rng, here, size),
-            *four_cells(rng, here, size), *hold_out(rng, here, size),
+            *four_cells(rng, here, size),
         ):  # fmt: skip
             found.setdefault(figure, []).append(part)
     yield from (covered(figure, size, parts) for figure, parts in found.items())
+
+
+def hold_outs(experiments: int, seed: int) -> Iterator[dict[str, object]]:
+    """Simulate hold-outs: few customers against nine times as many who are treated."""
+    rng = np.random.default_rng([seed, 2])
+    lift = truth(_RATE_LIFT, _BASKET_LIFT)["revenue"] - truth()["revenue"]
+    for size in _HELD:
+        people = [
+            draw(rng, (experiments, size)),
+            draw(rng, (experiments, 9 * size), _RATE_LIFT, _BASKET_LIFT),
+        ]
+        effect = effects.difference(*map(moments, people), "revenue")
+        part = (effect, lift, skewness(people[0].revenue))
+        yield covered("revenue, hold-out of a tenth", size, [part])
 
 
 def other_rows(experiments: int, seed: int) -> Iterator[dict[str, object]]:
@@ -274,7 +281,7 @@ def main(experiments: int, sizes: str, seed: int, write: bool) -> None:
     for size in map(int, sizes.split(",")):
         rows += rows_of(size, experiments, seed)
         click.echo(pd.DataFrame(rows).round(3).to_string())
-    rows += other_rows(experiments, seed)
+    rows += [*hold_outs(experiments, seed), *other_rows(experiments, seed)]
     click.echo(pd.DataFrame(rows).round(3).to_string())
     if write:
         _TARGET.parent.mkdir(parents=True, exist_ok=True)
@@ -287,11 +294,11 @@ def page(found: pd.DataFrame, experiments: int, seed: int) -> str:
 
 {experiments:,} simulated experiments of each size, seed {seed}, numpy {np.__version__}, scipy
 {scipy.__version__}. Of a 95% interval, 93 to 97% should hold the truth; of an anytime-valid one
-at least 95% at all looks together. `n` is customers per arm (per cell of a factorial; the treated
-of a hold-out; at the first look; campaigns of a family), `skew` that of a customer's amount in
-the control, `half` half the mean width of the interval, `bias` the mean error of the estimate,
-both in the figure's unit; `too low` and `too high` say on which side the other intervals lay.
-Where there is no effect, what did not hold the truth is the rate of false finds. Made by `make
+at least 95% at all looks together. `n` is customers per arm (per cell of a factorial; held out;
+at the first look; campaigns of a family), `skew` that of a customer's amount in the control,
+`half` half the mean width of the interval, `bias` the mean error of the estimate, both in the
+figure's unit; `too low` and `too high` say on which side the other intervals lay. Where there is
+no effect, what did not hold the truth is the rate of false finds. Made by `make
 bench-experiments`.
 
 | n | figure | true effect | held the truth | too low | too high | half | bias | skew |
