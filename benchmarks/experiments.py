@@ -218,7 +218,7 @@ def covered(figure: str, n: float, parts: list[tuple[Effect, object, float]]) ->
         "figure": figure, "n": n, "experiments": len(low),
         "covered": ((low <= true) & (true <= high)).mean(), "below": (high < true).mean(),
         "above": (low > true).mean(), "truth": np.mean(true), "bias": np.mean(value - true),
-        "half": np.mean(high - low) / 2, "skew": np.mean([skew for *_, skew in parts]),
+        "half": np.mean(high - low) / 2 if np.isfinite(value).all() else np.nan, "skew": np.mean([skew for *_, skew in parts]),
     }  # fmt: skip
 
 
@@ -298,8 +298,8 @@ at least 95% at all looks together. `n` is customers per arm (per cell of a fact
 at the first look; campaigns of a family), `skew` that of a customer's amount in the control,
 `half` half the mean width of the interval, `bias` the mean error of the estimate, both in the
 figure's unit; `too low` and `too high` say on which side the other intervals lay. Where there is
-no effect, what did not hold the truth is the rate of false finds. Made by `make
-bench-experiments`.
+no effect, what did not hold the truth is the rate of false finds. A hold-out of 100 or fewer
+falls short, and the readout says so beside the figure. Made by `make bench-experiments`.
 
 | n | figure | true effect | held the truth | too low | too high | half | bias | skew |
 |---:|---|---:|---:|---:|---:|---:|---:|---:|

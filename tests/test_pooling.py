@@ -151,6 +151,7 @@ def test_return_and_break_even():
 def test_verdicts(net, more, answer):
     found, why = verdict(net, Rule(), **more)
     assert found == answer and why
+    assert "100.0%" not in why and " 0.0%" not in why
 
 
 def test_a_bearable_loss_decides_without_waiting():
@@ -158,7 +159,7 @@ def test_a_bearable_loss_decides_without_waiting():
     wrong = decisions.odds(net)["loss_ship"]
     assert verdict(net, Rule(bearable=wrong * 1.01))[0] == SHIP
     assert verdict(net, Rule(bearable=wrong * 0.99))[0] == EXTEND
-    with pytest.raises(UsageError, match="higher odds"):
+    with pytest.raises(UsageError, match="higher chance"):
         Rule(ship_at=0.4, stop_at=0.6)
     with pytest.raises(UsageError, match="standard deviation"):
         Prior(0.0, 0.0)

@@ -113,6 +113,13 @@ def test_design_sheet_of_shares():
     assert "means nothing" in sheet["verdict"].iloc[2]  # more than everybody
 
 
+def test_design_sheet_reads_a_missing_mark_as_no_share():
+    both = pd.concat([windows().drop(columns="is_share"), windows(mean=0.1, is_share=True)])
+    sheet = design_sheet(both, customers=5_000, targets=(0.10,))
+    alone = design_sheet(windows(), customers=5_000, targets=(0.10,))
+    assert sheet["needed"].tolist()[:2] == alone["needed"].tolist()
+
+
 def test_design_sheet_without_a_mean_or_customers_shows_no_number():
     for changes in ({"mean": -0.3}, {"mean": 0.0}, {"variance": 0.0}):
         sheet = design_sheet(windows(**changes), customers=1000)
