@@ -218,7 +218,8 @@ def covered(figure: str, n: float, parts: list[tuple[Effect, object, float]]) ->
         "figure": figure, "n": n, "experiments": len(low),
         "covered": ((low <= true) & (true <= high)).mean(), "below": (high < true).mean(),
         "above": (low > true).mean(), "truth": np.mean(true), "bias": np.mean(value - true),
-        "half": np.mean(high - low) / 2 if np.isfinite(value).all() else np.nan, "skew": np.mean([skew for *_, skew in parts]),
+        "half": np.mean(high - low) / 2 if np.isfinite(value).all() else np.nan,
+        "skew": np.mean([skew for *_, skew in parts]),
     }  # fmt: skip
 
 
