@@ -246,7 +246,7 @@ def test_share_of_the_budget_that_goes_into_tests(study):
     assert (unplanned.base, unplanned.of) == (68.0, "spend")
     assert cac.share_for_tests(frames[0], frames[1][:0], frames[2][:0], "2026-02").reason
     february = dataclasses.replace(study, month="2026-02")
-    assert "10% of the planned budget of €20.00: within the 8% to 12%" in spending.tests_sentence(
+    assert "10% of the planned budget of €20: within the 8% to 12%" in spending.tests_sentence(
         february
     ).replace("10.0%", "10%")
     assert cac.share_for_tests(frames[0][:0], *frames[1:], "2026-02").reason
