@@ -7,7 +7,7 @@ BIN := .venv/bin
 # A target that failed is made again.
 .DELETE_ON_ERROR:
 
-.PHONY: report lab test lint refresh check bench bench-coverage bench-models clean
+.PHONY: report lab test lint refresh check bench bench-coverage bench-forecast bench-holdout bench-models clean
 
 report: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples)
 	$(BIN)/python -m helpers report --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(if $(MONTHS),--months $(MONTHS)) $(ARGS)
@@ -41,6 +41,14 @@ bench-coverage: .venv/.ready
 # The models of 04 against lifetimes, and what their intervals hold: the table in reports/benchmarks.
 bench-models: .venv/.ready
 	$(BIN)/python benchmarks/models.py $(ARGS)
+
+# What 90% intervals of simulated shops hold, and what knowing the season is worth.
+bench-forecast: .venv/.ready
+	$(BIN)/python benchmarks/forecast.py $(ARGS)
+
+# Every model and naive rule on public shops; RETAIL names the folder of Online Retail II.
+bench-holdout: .venv/.examples
+	$(BIN)/python benchmarks/holdout.py $(if $(RETAIL),--retail $(RETAIL)) $(ARGS)
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
