@@ -61,7 +61,7 @@ def weeks(histories):
 
 @pytest.fixture(scope="module")
 def fit(weeks):
-    return btyd.fit_bgnbd(weeks)
+    return btyd.fit(weeks)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ class TestCdnowFit:
 
     def test_lifetimes_summary_gives_the_same_fit(self, fit):
         table = pd.read_csv(cdnow_file("cdnow_customers_summary.csv"))
-        other = btyd.fit_bgnbd(btyd.States(table["frequency"], table["recency"], table["T"]))
+        other = btyd.fit(btyd.States(table["frequency"], table["recency"], table["T"]))
         np.testing.assert_allclose(other.parameters, fit.parameters, rtol=1e-3)
 
 
@@ -303,7 +303,7 @@ class TestInvariance:
     def test_row_order(self, fit, weeks):
         order = np.random.default_rng(0).permutation(len(weeks))
         shuffled = btyd.States(weeks.frequency[order], weeks.recency[order], weeks.T[order])
-        other = btyd.fit_bgnbd(shuffled)
+        other = btyd.fit(shuffled)
         np.testing.assert_allclose(other.parameters, fit.parameters, rtol=1e-8)
         forecast = btyd.expected_purchases(fit, weeks, 39)
         np.testing.assert_array_equal(btyd.expected_purchases(fit, shuffled, 39), forecast[order])
@@ -312,7 +312,7 @@ class TestInvariance:
         grouped = histories.groupby(["x", "t_x", "T"]).size().rename("n").reset_index()
         assert len(grouped) < len(histories)
         states = btyd.States(grouped["x"], grouped["t_x"] / 7, grouped["T"] / 7, grouped["n"])
-        other = btyd.fit_bgnbd(states)
+        other = btyd.fit(states)
         np.testing.assert_allclose(other.parameters, fit.parameters, rtol=1e-8)
         assert other.log_likelihood == pytest.approx(fit.log_likelihood, abs=1e-7)
         np.testing.assert_allclose(other.covariance, fit.covariance, rtol=1e-5)
@@ -321,7 +321,7 @@ class TestInvariance:
     def test_unit_of_time(self, fit, weeks, histories, unit):
         x, t_x, T = (histories[c] for c in ("x", "t_x", "T"))
         states = btyd.States(x, t_x / unit, T / unit, days_per_unit=unit)
-        other = btyd.fit_bgnbd(states)
+        other = btyd.fit(states)
         ratio = 7 / unit
         np.testing.assert_allclose(other.parameters, fit.parameters * [1, ratio, 1, 1], rtol=1e-8)
         horizon = 365.25
@@ -437,27 +437,25 @@ class TestBadInput:
 
     def test_everyone_bought_once(self):
         with pytest.raises(DataError, match=r"No repeat purchases among 1,000 customers"):
-            btyd.fit_bgnbd(btyd.States([0], [0], [40.0], [1000]))
+            btyd.fit(btyd.States([0], [0], [40.0], [1000]))
 
     def test_everyone_on_the_same_last_day(self):
         with pytest.raises(DataError, match="No repeat purchases"):
-            btyd.fit_bgnbd(btyd.States([0, 0], [0, 0], [0, 0]))
+            btyd.fit(btyd.States([0, 0], [0, 0], [0, 0]))
 
     def test_no_customers(self):
         with pytest.raises(DataError, match="No repeat purchases among 0"):
-            btyd.fit_bgnbd(btyd.States([], [], []))
+            btyd.fit(btyd.States([], [], []))
 
     def test_repeaters_only(self, weeks):
         keep = weeks.frequency > 0
         with pytest.raises(DataError, match="No one-time buyers"):
-            btyd.fit_bgnbd(
-                btyd.States(*(v[keep] for v in (weeks.frequency, weeks.recency, weeks.T)))
-            )
+            btyd.fit(btyd.States(*(v[keep] for v in (weeks.frequency, weeks.recency, weeks.T))))
 
     def test_recency_as_time_since_last(self, weeks):
         since = np.where(weeks.frequency > 0, np.maximum(weeks.T - weeks.recency, 1 / 7), 0)
         with pytest.raises(DataError, match=r"runs away \(r .*recency measured wrongly"):
-            btyd.fit_bgnbd(btyd.States(weeks.frequency, since, weeks.T))
+            btyd.fit(btyd.States(weeks.frequency, since, weeks.T))
 
     def test_customers_who_do_not_differ(self):
         # all at one rate and nobody leaves: r, alpha and b have no finite best value
@@ -466,7 +464,7 @@ class TestBadInput:
         count = rng.poisson(2.0, 400)
         last = np.where(count > 0, T * rng.random(400) ** (1 / np.maximum(count, 1)), 0)
         with pytest.raises(DataError, match="runs away"):
-            btyd.fit_bgnbd(btyd.States(count, last, T))
+            btyd.fit(btyd.States(count, last, T))
 
 
 class TestSimulation:
@@ -474,7 +472,7 @@ class TestSimulation:
         truth = make_fit(0.6, 8.0, 1.2, 4.0)
         rng = np.random.default_rng(11)
         T = rng.uniform(20, 100, 20_000)
-        fit = btyd.fit_bgnbd(states_of(*simulate_histories(truth, T, rng), T))
+        fit = btyd.fit(states_of(*simulate_histories(truth, T, rng), T))
         z = (fit.parameters - truth.parameters) / fit.standard_errors
         assert np.abs(z).max() < 3
         assert (fit.standard_errors / fit.parameters).max() < 0.15
