@@ -224,7 +224,7 @@ def list_customers(
 def forecast_summary(file: str, unit: str, out: str, **terms: object) -> None:
     """Forecast from a summary by lifetimes or pymc-marketing in place of orders.
 
-    FILE has frequency, recency, T and monetary_value, one row per customer, as CSV or Parquet.
+    FILE has frequency, recency, T and monetary_value, one row per customer, as CSV.
     """
     from helpers import summary_forecast
 

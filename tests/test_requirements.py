@@ -56,6 +56,10 @@ COHORT |= {"83", "84", "93", "94"}
 REPORT = {"1", "5", "20", "27", "28", "40", "64", "69", "99"}
 
 
+# And those that notebook 04 answers.
+CLV = {"21", "23", "36", "39", "42", "43", "44", "46", "70", "71", "76", "95"}
+
+
 def headings(notebook: str) -> set[str]:
     [path] = (ROOT / "notebooks").glob(f"{notebook}_*.ipynb")
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
@@ -89,3 +93,8 @@ def test_every_requirement_on_value_is_answered():
 
 def test_every_requirement_on_cohorts_is_answered():
     assert {row[0] for row in ROWS if row[2] == "03"} >= COHORT
+
+
+def test_every_requirement_on_the_forecast_is_answered():
+    assert {row[0] for row in ROWS if row[2] == "04"} >= CLV
+    assert ("42", "06") in {(row[0], row[2]) for row in ROWS}

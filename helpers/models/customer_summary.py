@@ -20,9 +20,9 @@ _LOOKS_BACKWARDS = -0.2
 
 
 def read_summary(path: str) -> pd.DataFrame:
-    """Read a summary from a CSV or Parquet file; its columns are checked by `states_of`."""
+    """Read a summary from a CSV file; its columns are checked by `states_of`."""
     try:
-        return pd.read_parquet(path) if path.endswith(".parquet") else pd.read_csv(path)
+        return pd.read_csv(path)
     except (OSError, ValueError, UnicodeError) as error:
         raise DataError(f"{path.rsplit('/', 1)[-1]} cannot be read as a table: {error}") from None
 
