@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from test_summaries import cohort_of, obvious_days, purchases, shop  # noqa: F401
 
-from helpers import show, summaries
+from helpers import figures, show, summaries
 from helpers.chapters import cohort_tables, trait_tables
 from helpers.contract.shop import ROOT
 from helpers.errors import UsageError
@@ -61,6 +61,8 @@ def run_cells(folder, monkeypatch, **given):
         said[at["cell"]] += "\n" + data["text/plain"]
 
     monkeypatch.setattr(show, "_display", shown)
+    # Pictures are made, but not turned into bytes, which is most of their cost.
+    monkeypatch.setattr("helpers.figures.style.png", lambda fig: "")
     path = ROOT / "notebooks" / "03_cohort_analysis.ipynb"
     space = {}
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
@@ -409,3 +411,67 @@ def test_windows_of_a_known_wait():
     assert spread["share"].iloc[0] == pytest.approx(1 - np.exp(-29 / 40), abs=0.02)
     assert spread["share"].sum() <= 1 + 1e-9
     assert repurchase.gap_distribution(gaps.head(0)).empty
+
+
+# -- money and pictures --------------------------------------------------------------------------
+
+
+def test_a_refund_before_the_first_order_belongs_to_no_cohort(make_shop):
+    orders = (
+        "order_id,customer_id,ordered_at,revenue,is_refund,refund_of\n"
+        "1,anna,2025-01-03,-5,true,99\n2,anna,2025-01-10,20,,\n3,ben,2025-01-12,10,,\n"
+    )
+    study = open_study(str(make_shop(orders, toml="complete_through = 2025-02-28\n")))
+    ages = summaries.load(study, "cohort_ages")
+    sums = ages[ages["dimension"] == "all"].groupby("age_unit")["revenue"].sum()
+    assert sums.to_dict() == {"month": 30.0, "days30": 30.0, "horizon": 30.0}
+    table = cohort_tables.tie_out(
+        ages, summaries.load(study, "periods"), summaries.load(study, "outside_cohorts")
+    )
+    assert table["revenue"].tolist() == [30.0, 30.0, 0.0]
+    traits = summaries.load(study, "trait_ages", dimension="channel")
+    assert traits.groupby("age_unit")["revenue"].sum().tolist() == [30.0, 30.0]
+
+
+def test_traits_add_up_to_the_cohorts_and_layers_to_the_months(shop):  # noqa: F811
+    _, study = shop
+    ages = summaries.load(study, "cohort_ages")
+    whole = ages[(ages["dimension"] == "all") & (ages["age_unit"] == "month")]
+    keys = ["cohort", "age"]
+    for dimension in trait_tables.DIMENSIONS:
+        rows = summaries.load(study, "trait_ages", dimension=dimension)
+        rows = rows[rows["age_unit"] == "month"]
+        sums = rows.groupby(keys)[["revenue", "margin", "orders", "active"]].sum()
+        assert (sums - whole.set_index(keys)[sums.columns]).abs().max().max() < 0.005, dimension
+        assert rows["value"].nunique() <= 10
+    cake = cohort_tables.layer_cake(ages, "revenue")
+    months = summaries.load(study, "periods")
+    months = months[(months["grain"] == "month") & (months["dimension"] == "all")]
+    outside = summaries.load(study, "outside_cohorts")["revenue"].sum()
+    assert cake["revenue"].sum() == pytest.approx(months["revenue"].sum() - outside, abs=0.005)
+
+
+def test_layers_dashes_and_marks_are_drawn():
+    cake = pd.DataFrame(
+        {"month": pd.date_range("2025-01-01", periods=6, freq="MS").repeat(2),
+         "joined": ["2024", "2025"] * 6, "money": [5.0, 0, 4, 3, 3, 6, 3, 8, 2, 9, 2, -1]}
+    )  # fmt: skip
+    fig = figures.layers(cake, x="month", y="money", layer="joined", fmt=show.count)
+    assert len(fig.axes[0].collections) == 2
+    assert {text.get_text() for text in fig.axes[0].texts} == {"2024", "2025"}
+    assert (
+        figures.layers(cake.head(0), x="month", y="money", layer="joined", fmt=show.count) is None
+    )
+    two = pd.DataFrame({"x": [1, 2, 1, 2], "y": [0.1, 0.2, 0.3, 0.4], "who": list("aabb")})
+    drawn = figures.lines(two, x="x", y="y", hue="who", fmt=show.percent, dashes=True)
+    styles = {line.get_linestyle() for line in drawn.axes[0].lines if len(line.get_xdata()) == 2}
+    assert len(styles) >= 2
+    values = pd.DataFrame([[0.4, 0.2], [0.3, np.nan]], index=["a", "b"], columns=[0, 1])
+    states = pd.DataFrame([["", ""], ["", "immature"]], index=["a", "b"], columns=[0, 1])
+    begun = pd.DataFrame(True, index=["a", "b"], columns=[0, 1])
+    heat = figures.triangle(
+        values, states, fmt=show.percent, begun=begun, pooled=pd.Series([0.35, 0.2])
+    )
+    assert sum(bool(patch.get_hatch()) for patch in heat.axes[0].patches) == 1
+    words = {text.get_text() for text in heat.axes[0].texts}
+    assert {"pooled", "35%", "20%"} <= words or {"pooled", "35.0%", "20.0%"} <= words

@@ -72,5 +72,5 @@ def flagged(table: pd.DataFrame, what: str) -> str:
     return (
         f"Of {count(len(table))} forecasts made {int(table['made'].iloc[0])} steps ago "
         f"{count(len(table) - len(above) - below)} hold in their band what came; {count(below)} "
-        f"cohorts stayed below. {flag}"
+        f"stayed below it. {flag}"
     )

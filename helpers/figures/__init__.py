@@ -266,7 +266,11 @@ def triangle(
         )
     _triangle_axes(ax, values, sizes, row_label, column_label)
     if pooled is not None and np.isfinite(row).any():
-        _pooled_row(ax, rows, texts[-1], size)
+        words = zip(texts[-1], alike(fmt, row), strict=True)
+        same = [
+            long if text and len(long) <= max(map(len, texts[-1])) else text for text, long in words
+        ]
+        _pooled_row(ax, rows, same, size)
     if size == 0:
         scale = mpl.cm.ScalarMappable(norm, SEQUENTIAL)
         fig.colorbar(scale, ax=ax, shrink=0.6, aspect=30, format=Ticks(fmt)).outline.set_visible(
