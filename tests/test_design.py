@@ -37,7 +37,7 @@ FLOW = [
     "measures.metrics", "measures.withheld",
     "summaries.expressions", "summaries.consent", "summaries.reconciliation", "summaries.freshness",
     "summaries.moments", "summaries.winning", "summaries.responses", "summaries.contracts",
-    "summaries.value_expressions", "summaries",
+    "summaries.value_expressions", "summaries.experiments", "summaries",
     "measures.repurchase", "measures.ltv", "measures.economics", "measures.cohorts", "measures.cac",
     "measures.surveys", "measures.activation", "measures.funnels", "measures.lifetimes", "measures.decomposition",
     "models.likelihood", "models.btyd", "models.gamma_gamma", "models.terms", "models.forecast",

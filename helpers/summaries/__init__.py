@@ -22,6 +22,7 @@ from helpers.study import Study
 from helpers.summaries import (
     consent,
     contracts,
+    experiments,
     expressions,
     freshness,
     moments,
@@ -39,6 +40,8 @@ class Summary:
     made_from: tuple[str, ...]
     make: Callable
     options: tuple[str, ...] = ()
+    # Which power of money a column is, where the names of columns follow a rule of their own.
+    money_power: Callable[[str], int] | None = None
 
 
 SUMMARIES = {
@@ -61,10 +64,26 @@ SUMMARIES = {
         ("customer_facts", "marketing_spend"), expressions.acquisition, ("as_of",)
     ),
     "outside_cohorts": Summary(("customer_days", "customer_facts"), expressions.outside_cohorts),
+    "experiment_people": Summary(
+        ("customer_days", "service_costs", "touchpoints", "assignments", "experiments",
+         "customer_facts"),
+        experiments.experiment_people,
+    ),
     "experiment_moments": Summary(
-        ("customer_days", "service_costs", "assignments", "experiments"),
-        expressions.experiment_moments,
-        ("as_of",),
+        ("experiment_people",), experiments.experiment_moments, ("as_of",),
+        experiments.money_power,
+    ),
+    "experiment_days": Summary(
+        ("experiment_people", "customer_days", "service_costs"), experiments.experiment_days,
+        ("as_of",), experiments.money_power,
+    ),
+    "experiment_arms": Summary(
+        ("experiment_people", "touchpoints", "consents"), experiments.experiment_arms, (),
+        experiments.money_power,
+    ),
+    "experiment_states": Summary(
+        ("experiment_people", "customer_days", "customer_facts"), experiments.experiment_states,
+        ("as_of",), experiments.money_power,
     ),
     "assigned": Summary(("assignments",), expressions.assigned),
     "experiment_list": Summary(("experiments",), expressions.experiment_list),
@@ -126,8 +145,8 @@ SUMMARIES = {
     "promotion_spans": Summary(("promotions",), value_expressions.promotion_spans),
 }  # fmt: skip
 # One row per customer: they stay in the engine and are never given as a frame.
-PRIVATE = ("customer_days", "customer_facts", "customer_segments")
-_AMOUNTS = (*expressions.MONEY, "margin_revenue", "total_spend", "amount", "pre_margin")
+PRIVATE = ("customer_days", "customer_facts", "customer_segments", "experiment_people")
+_AMOUNTS = (*expressions.MONEY, "margin_revenue", "total_spend", "amount")
 _AMOUNTS += ("cost_per_customer", "fixed_cost", "order_cost")
 _AMOUNTS += ("order_money", "paid_money", "paid_for_day", "sales")
 _AMOUNTS += ("aov_total", "median_revenue", "moved_revenue", "planned", "service", "net")
@@ -149,12 +168,21 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
         )
     table = engine_table(study, name, **options)
     frame, scale = table.execute(), 10 ** minor_digits(study.currency)
+    power = SUMMARIES[name].money_power
     for column, kind in table.schema().items():
+        if power and kind.is_numeric():
+            factor = scale ** power(column)
+            frame[column] = (
+                frame[column].astype("float64") / factor
+                if factor > 1
+                else frame[column].astype("int64")
+            )
+            continue
         if column in _AMOUNTS:
             frame[column] = frame[column].astype("float64") / scale
         elif column == "order_number_squares":
             frame[column] = frame[column].astype("float64")
-        elif column.endswith("_squares") or column == "margin_pre_margin":
+        elif column.endswith("_squares"):
             frame[column] = frame[column].astype("float64") / scale**2
         elif column.endswith("_cubes"):
             frame[column] = frame[column].astype("float64") / scale**3
