@@ -99,7 +99,7 @@ def tests_sentence(study: Study, acquisition: pd.DataFrame) -> str:
             "experiments and marketing_spend."
         )
     experiments = summaries.load(study, "experiment_list")
-    moments = summaries.load(study, "experiment_moments")
+    arms = summaries.load(study, "experiment_arms")
     began = pd.to_datetime(experiments["started_date"])
     inside = experiments[began.between(pd.Timestamp(study.start), pd.Timestamp(study.end))]
     low, high = (percent(each, 0) for each in TESTS)
@@ -109,9 +109,9 @@ def tests_sentence(study: Study, acquisition: pd.DataFrame) -> str:
             f"{high} is a common aim."
         )
     control = inside.set_index("experiment_id")["control_arm"]
-    arms = moments[moments["experiment_id"].isin(control.index)]
+    arms = arms[arms["experiment_id"].isin(control.index)]
     treated = arms[arms["arm"] != arms["experiment_id"].map(control)]
-    n = treated.groupby("experiment_id")["n"].sum()
+    n = treated.groupby("experiment_id")["customers"].sum()
     n = inside["experiment_id"].map(n).fillna(0).to_numpy(dtype=float)
     money = inside[["fixed_cost", "cost_per_customer"]].astype(float)
     if money.isna().all(axis=1).any():

@@ -22,6 +22,8 @@ from helpers.study import Study
 from helpers.summaries import (
     consent,
     contracts,
+    experiment_samples,
+    experiment_trails,
     experiments,
     expressions,
     freshness,
@@ -74,17 +76,23 @@ SUMMARIES = {
         experiments.money_power,
     ),
     "experiment_days": Summary(
-        ("experiment_people", "customer_days", "service_costs"), experiments.experiment_days,
+        ("experiment_people", "customer_days", "service_costs"), experiment_trails.experiment_days,
         ("as_of",), experiments.money_power,
     ),
     "experiment_arms": Summary(
-        ("experiment_people", "touchpoints", "consents"), experiments.experiment_arms, (),
+        ("experiment_people", "touchpoints", "consents", "assignments"),
+        experiment_trails.experiment_arms, (),
         experiments.money_power,
     ),
     "experiment_states": Summary(
-        ("experiment_people", "customer_days", "customer_facts"), experiments.experiment_states,
-        ("as_of",), experiments.money_power,
+        ("experiment_people", "customer_days", "customer_facts"),
+        experiment_trails.experiment_states, ("as_of",), experiments.money_power,
     ),
+    "shop_windows": Summary(
+        ("customer_days", "service_costs"), experiment_samples.shop_windows, ("as_of",),
+        experiments.money_power,
+    ),
+    "known_spends": Summary(("customer_days",), experiment_samples.known_spends, ("split",)),
     "assigned": Summary(("assignments",), expressions.assigned),
     "experiment_list": Summary(("experiments",), expressions.experiment_list),
     "service": Summary(("service_costs",), expressions.service),
@@ -230,6 +238,34 @@ def valued_states(
     frame = study.con.execute(counted.order_by(counted.columns))
     days = {day: pd.to_datetime(frame[day]) for day in ("first_day", "last_day")}
     return frame.assign(**days, total_spend=frame["total_spend"].astype("float64") / scale)
+
+
+MOST_ROWS = 200_000
+
+
+def experiment_rows(study: Study, experiment: str) -> pd.DataFrame:
+    """Give a bounded sample of an experiment's customers, without ids, money in currency units.
+
+    At most 200,000 customers by a hash of the id, in an order that says nothing about them; see
+    `experiment_samples.experiment_rows` for the columns. Never shown, only learnt from.
+    """
+    people, days = (engine_table(study, name) for name in ("experiment_people", "customer_days"))
+    table = experiment_samples.experiment_rows(
+        people, days, experiment, most=MOST_ROWS, as_of=study.end.isoformat()
+    )
+    frame = study.con.execute(table.order_by(table.columns))
+    scale = 10 ** minor_digits(study.currency)
+    money = (
+        "pre",
+        "margin",
+        "revenue",
+        "placebo",
+        "spend",
+        "recent",
+        "early_spend",
+        "early_recent",
+    )
+    return frame.assign(**{name: frame[name].astype("float64") / scale for name in money})
 
 
 def engine_table(study: Study, name: str, **options: object) -> ir.Table:
