@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from helpers.errors import DataError
-from helpers.models import uplift
+from helpers.experiments import effects, power, trust, uplift
 
 CONTROL = "No E-Mail"
 # Hillstrom's MineThatData e-mail test: customers, visitors, buyers, spend and its sum of squares
@@ -117,7 +117,7 @@ def test_hillstrom_buyers_and_visitors():
 
 def test_hillstrom_sample_ratio():
     counts = {arm: row[0] for arm, row in HILLSTROM.items()}
-    assert uplift.sample_ratio_p(counts) == pytest.approx(0.90369, abs=5e-6)
+    assert trust.sample_ratio_p(counts) == pytest.approx(0.90369, abs=5e-6)
     assert hillstrom()["sample_ratio_p"].tolist() == pytest.approx([0.90369] * 2, abs=5e-6)
 
 
@@ -198,7 +198,7 @@ def test_intervals_cover_the_true_effect():
     for test in range(tests):
         arms = {"control": sample(rng, n), "treated": sample(rng, n, effect)}
         frames.append(of_samples(arms, key=f"t{test}"))
-        low, high = uplift.newcombe(rng.binomial(n, 0.1), n, rng.binomial(n, 0.15), n)[1:]
+        low, high = effects.newcombe(rng.binomial(n, 0.1), n, rng.binomial(n, 0.15), n)[1:]
         conversions.append(low <= 0.05 <= high)
     facts = pd.concat([about(f"t{test}") for test in range(tests)])
     table = uplift.readout(pd.concat(frames), facts)
@@ -214,7 +214,7 @@ def test_intervals_cover_the_true_effect():
 def test_smallest_effect_is_found_four_times_out_of_five():
     rng = np.random.default_rng(55)
     se = 1.7
-    estimates = uplift.smallest_effect(se) + se * rng.standard_normal(20000)
+    estimates = power.smallest_effect(se) + se * rng.standard_normal(20000)
     assert np.mean(np.abs(estimates) > 1.959964 * se) == pytest.approx(0.8, abs=0.01)
 
 
@@ -323,11 +323,11 @@ def test_other_arms_never_enter_the_control():
 
 
 def test_sample_ratio_edges():
-    assert np.isnan(uplift.sample_ratio_p({"only": 5}))
-    assert np.isnan(uplift.sample_ratio_p({"a": 0, "b": 0}))
-    assert uplift.sample_ratio_p({"a": 50, "b": 50}) == 1
-    assert uplift.sample_ratio_p({"a": 50, "b": 3}, {"a": 1, "b": 0}) == 0
-    assert uplift.sample_ratio_p({"a": 60, "b": 40}) == pytest.approx(
+    assert np.isnan(trust.sample_ratio_p({"only": 5}))
+    assert np.isnan(trust.sample_ratio_p({"a": 0, "b": 0}))
+    assert trust.sample_ratio_p({"a": 50, "b": 50}) == 1
+    assert trust.sample_ratio_p({"a": 50, "b": 3}, {"a": 1, "b": 0}) == 0
+    assert trust.sample_ratio_p({"a": 60, "b": 40}) == pytest.approx(
         stats.chisquare([60, 40]).pvalue
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from helpers.models.uplift import newcombe
+from helpers.experiments.effects import newcombe
 from helpers.show import Finding, count, label, percent
 
 Money = Callable[..., str]

@@ -4,7 +4,7 @@ import pandas as pd
 
 from helpers import summaries
 from helpers.errors import DataError, UsageError, nearest
-from helpers.models import uplift
+from helpers.experiments import uplift
 from helpers.show import count, label, percent
 from helpers.study import Study
 

@@ -5,21 +5,19 @@ n, sums, squares and cross-products; a check that fails withholds the result, ne
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from helpers.errors import DataError
-from helpers.measures.metrics import wilson
+from helpers.experiments.cuped import adjusted, pooled_theta
+from helpers.experiments.effects import difference, mean, newcombe
+from helpers.experiments.power import smallest_effect
+from helpers.experiments.trust import SAMPLE_RATIO_LIMIT, sample_ratio_p, standardized
 
-SAMPLE_RATIO_LIMIT = 0.001
 # Below this share of revenue with a known cost, a difference in margin is one of bookkeeping.
 KNOWN = 0.8
 UNSEEN = "no decision: could not be seen"
-# Two-sided 5 percent and 80 percent power: 1.96 + 0.84 standard errors.
-POWER_FACTOR = float(stats.norm.ppf(0.975) + stats.norm.ppf(0.8))
 _NEEDED = ["experiment_id", "arm", "window_days", "complete", "n", "buyers", "margin"]
 _NEEDED += ["margin_squares", "pre_margin", "pre_margin_squares", "margin_pre_margin"]
 
@@ -34,157 +32,14 @@ _COLUMNS += ["incremental_margin", "incremental_low", "incremental_high", "cost"
 _COLUMNS += ["net_low", "net_high", "smallest_effect", "decision"]
 
 
-class Difference(NamedTuple):
-    """A difference of two means with its standard error, interval and p-value."""
-
-    value: float
-    se: float
-    low: float
-    high: float
-    p_value: float
-
-
-_NOTHING = Difference(*[np.nan] * 5)
-
-
-def welch(
-    mean_a: float,
-    variance_a: float,
-    n_a: float,
-    mean_b: float,
-    variance_b: float,
-    n_b: float,
-    *,
-    level: float = 0.95,
-) -> Difference:
-    """Estimate how far two means lie apart when spreads may differ.
-
-    mean_b - mean_a; SE^2 = variance_a / n_a + variance_b / n_b; Student's t with the degrees of
-    freedom of Welch (1947) and Satterthwaite. Missing with fewer than two customers in an arm;
-    no interval where neither arm varies.
-    """
-    if min(n_a, n_b) < 2:
-        return _NOTHING
-    a, b = variance_a / n_a, variance_b / n_b
-    value, se = mean_b - mean_a, float(np.sqrt(a + b))
-    if not se > 0:
-        return Difference(value, *[np.nan] * 4)
-    dof = (a + b) ** 2 / (a**2 / (n_a - 1) + b**2 / (n_b - 1))
-    half = stats.t.ppf((1 + level) / 2, dof) * se
-    p_value = 2 * stats.t.sf(abs(value) / se, dof)
-    return Difference(value, se, value - half, value + half, float(p_value))
-
-
-def newcombe(
-    buyers_a: float, n_a: float, buyers_b: float, n_b: float, *, level: float = 0.95
-) -> tuple[float, float, float]:
-    """Estimate how far two conversion shares lie apart.
-
-    buyers_b / n_b - buyers_a / n_a with the hybrid score interval (Newcombe 1998, method 10):
-    value, low, high. Missing where an arm is empty.
-    """
-    a, b = wilson(buyers_a, n_a, level=level), wilson(buyers_b, n_b, level=level)
-    value = b.value - a.value
-    low = value - np.hypot(b.value - b.low, a.high - a.value)
-    high = value + np.hypot(b.high - b.value, a.value - a.low)
-    return float(value), float(low), float(high)
-
-
-def sample_ratio_p(counts: Mapping[str, float], shares: Mapping[str, float] | None = None) -> float:
-    """Test whether the arms have the sizes that were planned.
-
-    Chi-square over all arms at once; ``shares`` are the planned shares (equal if not given), and
-    an arm that was planned and is absent counts as empty. Missing with fewer than two arms.
-    """
-    shares = dict(shares) if shares else dict.fromkeys(counts, 1.0)
-    arms = sorted({*counts, *shares})
-    seen = np.array([float(counts.get(arm, 0)) for arm in arms])
-    planned = np.array([float(shares.get(arm, 0)) for arm in arms])
-    if len(arms) < 2 or seen.sum() == 0 or planned.sum() <= 0:
-        return np.nan
-    expected = planned / planned.sum() * seen.sum()
-    if ((expected == 0) & (seen > 0)).any():
-        return 0.0
-    seen, expected = seen[expected > 0], expected[expected > 0]
-    statistic = float(((seen - expected) ** 2 / expected).sum())
-    return float(stats.chi2.sf(statistic, len(seen) - 1))
-
-
-def smallest_effect(se: float) -> float:
-    """Give the smallest true effect that a test of this size finds four times out of five.
-
-    2.8 standard errors: 80 percent power at a two-sided 5 percent.
-    """
-    return POWER_FACTOR * se
-
-
 def arm_moments(moments: pd.DataFrame) -> pd.DataFrame:
-    """Turn sums into means, variances and covariance of each arm.
-
-    variance = (squares - sum^2 / n) / (n - 1), likewise the covariance of margin and pre-period
-    margin. One row per row of ``moments``: its columns and mean, variance, pre_mean,
-    pre_variance, covariance, conversion. Missing where n is too small.
-    """
+    """Add each arm's means per assigned customer to its sums: mean, conversion."""
     if absent := [name for name in _NEEDED if name not in moments]:
         raise DataError(f"The experiment moments lack the columns {', '.join(absent)}.")
-    n = moments["n"].astype(float).where(moments["n"] > 0)
-    more = (n - 1).where(n > 1)
-    mean, pre = moments["margin"] / n, moments["pre_margin"] / n
-
-    def central(cross: str, left: pd.Series, right: pd.Series) -> pd.Series:
-        return (moments[cross] - n * left * right) / more
-
     return moments.assign(
-        mean=mean,
-        variance=_spread(central("margin_squares", mean, mean), moments["margin_squares"] / n),
-        pre_mean=pre,
-        pre_variance=_spread(
-            central("pre_margin_squares", pre, pre), moments["pre_margin_squares"] / n
-        ),
-        covariance=central("margin_pre_margin", mean, pre),
-        conversion=moments["buyers"] / n,
+        mean=mean(moments, "margin"),
+        conversion=mean(moments, "buyers"),
     )
-
-
-def _spread(variance: pd.Series, scale: pd.Series) -> pd.Series:
-    """Set to zero what subtraction of equal amounts left over."""
-    return variance.mask(variance <= 1e-12 * scale, 0.0)
-
-
-def pooled_theta(arms: pd.DataFrame) -> float:
-    """Find how much of the margin before the campaign carries over into the window.
-
-    Sum over arms of the covariance with pre-period margin / sum of its variance, each weighted by
-    n - 1 (CUPED; Deng, Xu, Kohavi and Walker 2013). Missing where nobody bought before.
-    """
-    weight = arms["n"] - 1
-    below = float((weight * arms["pre_variance"]).sum())
-    return float((weight * arms["covariance"]).sum() / below) if below > 0 else np.nan
-
-
-def adjusted(control: pd.Series, treated: pd.Series, theta: float, level: float) -> Difference:
-    """Estimate the difference in margin less what pre-period margin explains (CUPED).
-
-    (treated - control) - theta x (treated before - control before), Welch on the adjusted values;
-    the same quantity as the raw difference, with less noise.
-    """
-    if not np.isfinite(theta):
-        return _NOTHING
-    parts: list[float] = []
-    for arm in (control, treated):
-        less = theta**2 * arm["pre_variance"] - 2 * theta * arm["covariance"]
-        parts += [arm["mean"] - theta * arm["pre_mean"], arm["variance"] + less, arm["n"]]
-    return welch(*parts, level=level)
-
-
-def balance(control: pd.Series, treated: pd.Series) -> float:
-    """Measure how unlike two arms were before the campaign.
-
-    (treated - control) / root of the mean variance, of pre-period margin; beyond 0.1 is worth a
-    look. Missing where nobody had any.
-    """
-    spread = np.sqrt((control["pre_variance"] + treated["pre_variance"]) / 2)
-    return float((treated["pre_mean"] - control["pre_mean"]) / spread) if spread > 0 else np.nan
 
 
 def _fault(arms: pd.DataFrame, facts: pd.Series, ratio_p: float, planned: Mapping | None) -> str:
@@ -293,7 +148,7 @@ def _read(
     control_arm = facts.get("control_arm")
     treated = arms[arms["arm"] != control_arm]
     control = arms.loc[control_arm] if control_arm in arms.index else None
-    theta = pooled_theta(arms)
+    theta = pooled_theta([row for _, row in arms.iterrows()], "margin", ("pre_margin",))
     if treated.empty:
         return [{"control_arm": control_arm, "n": 0, "decision": f"withheld: {fault}"}]
     lines = []
@@ -304,7 +159,10 @@ def _read(
         line |= {"switched": arms["switched"].sum() if "switched" in arms else np.nan}
         if control is not None:
             line |= {"control_n": int(control["n"]), "control_margin": control["mean"]}
-            line |= {"control_conversion": control["conversion"], "balance": balance(control, arm)}
+            line |= {
+                "control_conversion": control["conversion"],
+                "balance": standardized(control, arm, "pre_margin"),
+            }
         effect = {"decision": f"withheld: {fault}"}
         if not fault:
             effect = _effect(control, arm, theta, line["cost"], level)
@@ -323,12 +181,11 @@ def _cost(arm: pd.Series, treated: pd.DataFrame, facts: pd.Series) -> float:
 
 
 def _effect(
-    control: pd.Series, arm: pd.Series, theta: float, cost: float, level: float
+    control: pd.Series, arm: pd.Series, theta: np.ndarray, cost: float, level: float
 ) -> dict[str, object]:
     """Estimate one arm's effect, its money and the decision."""
-    pair = ("mean", "variance", "n")
-    raw = welch(*[control[c] for c in pair], *[arm[c] for c in pair], level=level)
-    less = adjusted(control, arm, theta, level)
+    raw = difference(control, arm, "margin", level=level)
+    less = adjusted(control, arm, "margin", covariates=("pre_margin",), theta=theta, level=level)
     basis, chosen = ("adjusted", less) if np.isfinite(less.se) else ("raw", raw)
     n = float(arm["n"])
     total = {"incremental_margin": chosen.value * n}
@@ -347,7 +204,7 @@ def _effect(
         "adjusted_low": less.low,
         "adjusted_high": less.high,
         "adjusted_p": less.p_value,
-        "theta": theta,
+        "theta": float(theta[0]),
         "variance_saved": 1 - (less.se / raw.se) ** 2 if raw.se > 0 else np.nan,
         **dict(zip(keys, buyers, strict=True)),
         **total,
