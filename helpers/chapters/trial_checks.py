@@ -29,9 +29,9 @@ def trust_checks(study: Study, trial: Trial) -> pd.DataFrame:
     'withheld' means that no effect is shown; 'look' is printed over the result.
     """
     rows = [
-        _drawn(trial), _arms(trial), _names(trial), _sizes(trial), _switched(trial), _same_days(trial),
-        *_alike(trial), _exposure(trial), _early(trial), _window(trial), _overlap(trial), _others(trial),
-        _consent(trial), _costs(trial), _late(study, trial), _whale(trial),
+        _drawn(trial), _arms(trial), _names(trial), _sizes(trial), _switched(trial),
+        _same_days(trial), *_alike(trial), _exposure(trial), _early(trial), _window(trial),
+        _overlap(trial), _others(trial), _consent(trial), _costs(trial), _late(study, trial), _whale(trial),
     ]  # fmt: skip
     return pd.DataFrame([row for row in rows if row], columns=COLUMNS)
 
@@ -288,5 +288,5 @@ def _whale(trial: Trial) -> tuple | None:
         return None
     share = most**2 / squares
     found = f"the largest customer makes {percent(share)} of the spread"
-    return _row("no single customer", found + ("; read the capped figures, too" if share > WHALE else ""),
-                share > WHALE, LOOK)  # fmt: skip
+    found += "; read the capped figures, too" if share > WHALE else ""
+    return _row("no single customer", found, share > WHALE, LOOK)

@@ -92,6 +92,9 @@ SUMMARIES = {
         ("customer_days", "service_costs"), experiment_samples.shop_windows, ("as_of",),
         experiments.money_power,
     ),
+    "assigned_revenue": Summary(
+        ("orders", "assignments", "experiments"), experiment_samples.assigned_revenue
+    ),
     "known_spends": Summary(("customer_days",), experiment_samples.known_spends, ("split",)),
     "assigned": Summary(("assignments",), expressions.assigned),
     "experiment_list": Summary(("experiments",), expressions.experiment_list),

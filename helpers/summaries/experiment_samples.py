@@ -4,7 +4,12 @@ import ibis
 from ibis.expr import types as ir
 
 from helpers.summaries.experiments import WINDOWS, moment_sums, money_days
-from helpers.summaries.expressions import PRE_DAYS, purchase_days
+from helpers.summaries.expressions import (
+    PRE_DAYS,
+    counted_lines,
+    experiment_list,
+    purchase_days,
+)
 
 # Who could be assigned: customers with an order in the year before.
 ACTIVE_DAYS = 365
@@ -44,6 +49,28 @@ def _shop_window(rows: ir.Table, window: int, as_of: str) -> ir.Table:
     sums = {name: value.fill_null(0) for name, value in moment_sums(done, _METRICS).items()}
     found = done.aggregate(n=done.count(), **sums).cross_join(joined)
     return found.mutate(window_days=ibis.literal(window, "int64"))
+
+
+def assigned_revenue(orders: ir.Table, assignments: ir.Table, experiments: ir.Table) -> ir.Table:
+    """Experiments: revenue of the order lines of assigned customers in the declared window.
+
+    Straight from the lines, by another way than `experiment_moments`, which has to agree with it.
+    """
+    first = assignments.group_by("experiment_id", "customer_id").aggregate(
+        day=assignments.assigned_date.min()
+    )
+    length = experiment_list(experiments).select("experiment_id", "window_days")
+    first = first.join(length, "experiment_id")
+    first = first.mutate(end=(first.day + first.window_days.as_interval("D")).cast("date"))
+    lines = counted_lines(orders).select("revenue", c="customer_id", sold="day")
+    found = first.join(
+        lines,
+        [first.customer_id == lines.c, lines.sold >= first.day, lines.sold < first.end],
+    )
+    sums = found.group_by("experiment_id").aggregate(revenue=found.revenue.sum())
+    every = first.select("experiment_id").distinct()
+    both = every.left_join(sums, "experiment_id").drop("experiment_id_right")
+    return both.mutate(revenue=both.revenue.fill_null(0).cast("int64"))
 
 
 def known_spends(days: ir.Table, *, split: str) -> ir.Table:

@@ -157,8 +157,8 @@ def experiment_states(people: ir.Table, days: ir.Table, facts: ir.Table, *, as_o
     ``at`` is 'before' (as known on the day before the experiment's start) or 'after' (on the last
     day of the declared window; ``horizon`` is that day). A customer without a purchase by then has
     frequency -1 and no days. Sums run over customers whose declared window is over: ``margin``,
-    ``orders``, ``revenue`` and ``converted`` of the window, ``pre`` and ``missing``, and spend over
-    repeat days: ``total_spend``, its squares, and products with these (``margin_total_spend``), so
+    ``orders``, ``revenue`` and ``converted`` of the window, ``pre`` (``missing`` is part of the
+    history: 1 for a customer who had not ordered before the start), and spend over repeat days: ``total_spend``, its squares, and products with these (``margin_total_spend``), so
     that what is linear in total spend given the history has a mean and a spread in every arm.
     """
     until = (ibis.date(as_of) + ibis.interval(days=1)).cast("date")
@@ -204,13 +204,13 @@ def _by_history(rows: ir.Table) -> ir.Table:
         total_spend=rows.total_spend.fill_null(0).cast("int64"),
     )  # fmt: skip
     spend, margin, pre = exact(rows.total_spend), exact(rows.margin), exact(rows.pre)
-    plain = ("margin", "orders", "revenue", "converted", "pre", "missing", "total_spend")
-    keys = (*CELL, "at", "horizon", "frequency", "first_day", "last_day", "spend_frequency")
+    plain = ("margin", "orders", "revenue", "converted", "pre", "total_spend")
+    keys = (*CELL, "missing", "at", "horizon", "frequency", "first_day", "last_day")
+    keys += ("spend_frequency",)
     return rows.group_by(*keys).aggregate(
         n=rows.count(), **{name: rows[name].sum() for name in plain},
         margin_squares=(margin * margin).sum(), pre_squares=(pre * pre).sum(),
         total_spend_squares=(spend * spend).sum(), margin_pre=(margin * pre).sum(),
-        margin_missing=rows.margin.sum(where=rows.missing == 1).fill_null(0),
         **{
             f"{name}_total_spend": (exact(rows[name]) * spend).sum()
             for name in ("margin", "orders", "revenue", "converted", "pre")

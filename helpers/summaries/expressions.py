@@ -26,7 +26,7 @@ def scope(orders: ir.Table) -> ir.Table:
     )
 
 
-def _counted_lines(orders: ir.Table) -> ir.Table:
+def counted_lines(orders: ir.Table) -> ir.Table:
     """Order lines on the day they count on, with the margin that is known of each.
 
     A refund stands on the day of the order it refunds, or on its own day if that order is not
@@ -61,7 +61,7 @@ def customer_days(orders: ir.Table) -> ir.Table:
     ``margin_revenue`` is the revenue of those. ``order_cost`` is the part of cost that an order
     causes whatever its value (shipping and payment fees).
     """
-    lines, unknown = _counted_lines(orders), ibis.null("int64")
+    lines, unknown = counted_lines(orders), ibis.null("int64")
     lines = lines.mutate(
         cost=lines.revenue - lines.margin,
         order_cost=ibis.ifelse(lines.margin.notnull(), lines.order_cost.fill_null(0), unknown),
@@ -87,7 +87,7 @@ def known_months(orders: ir.Table) -> ir.Table:
     ``known`` up to a month, this is what could be known of ``start`` by then. An order counts from
     its first line on, once for each day as in `customer_days`.
     """
-    lines = _counted_lines(orders)
+    lines = counted_lines(orders)
     seen = ibis.greatest(lines.event_date, lines.known_date.fill_null(lines.event_date))
     lines = lines.mutate(
         start=lines.day.truncate("M").cast("date"), known=seen.truncate("M").cast("date")
