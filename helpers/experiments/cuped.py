@@ -62,6 +62,24 @@ def adjusted_mean(
     return mean(arm, name) - (theta * means).sum(axis=-1), np.maximum(left, 0)
 
 
+def leveled(
+    arms: Sequence[Mapping], arm: Mapping, name: str, covariates: Sequence[str], theta: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give an arm's mean as if it had the covariates of all arms together, and its variance.
+
+    adjusted mean + theta x overall mean of the covariates; variance of that estimate, / n.
+    """
+    everyone = sum(np.asarray(each["n"], dtype=float) for each in arms)
+    center = np.moveaxis(
+        np.array([sum(np.asarray(each[x], dtype=float) for each in arms) for x in covariates]),
+        0,
+        -1,
+    )
+    value, spread = adjusted_mean(arm, name, covariates, theta)
+    level = (theta * center).sum(axis=-1) / everyone
+    return value + level, spread / np.asarray(arm["n"], dtype=float)
+
+
 def adjusted(
     control: Mapping, treated: Mapping, name: str,
     *, covariates: Sequence[str], theta: np.ndarray | None = None, level: float = 0.95,

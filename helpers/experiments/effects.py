@@ -179,12 +179,13 @@ def share_difference(
 
 def relative(
     mean_a: float, variance_a: float, mean_b: float, variance_b: float,
-    *, covariance: float = 0.0, level: float = 0.95,
+    *, n_a: float = np.inf, n_b: float = np.inf, level: float = 0.95,
 ) -> tuple[Effect, str]:  # fmt: skip
     """Estimate a relative effect, mean_b / mean_a - 1, or say why there is none.
 
     Variances are those of the means (squared standard errors). Interval on the logarithm of the
-    ratio (delta method), so that it never reaches -100%. Returned with a reason, empty where the
+    ratio (delta method; Student's t with Welch's degrees of freedom where ``n_a`` and ``n_b`` are
+    given), so that it never reaches -100%. Returned with a reason, empty where the
     figure holds: a ratio means nothing where the control's mean is zero or negative, or not clearly
     away from zero (its own interval reaches zero), or where the treated mean is not positive
     (margin!). The decision rests on the absolute effect, always.
@@ -201,19 +202,14 @@ def relative(
         return NOTHING, "the control's mean is not clearly above zero"
     if mean_b <= 0:
         return NOTHING, "the treated mean is not above zero, so a percentage means nothing"
-    log = np.log(mean_b / mean_a)
-    se = np.sqrt(
-        max(
-            variance_a / mean_a**2 + variance_b / mean_b**2 - 2 * covariance / (mean_a * mean_b),
-            0.0,
-        )
-    )
-    if not se > 0:
+    a, b = variance_a / mean_a**2, variance_b / mean_b**2
+    if not a + b > 0:
         return NOTHING, "neither arm varies"
-    low, high = np.expm1([log - z * se, log + z * se])
-    p_value = 2 * stats.norm.sf(abs(log) / se)
-    ratio = float(np.exp(log))
-    return Effect(ratio - 1, float(ratio * se), float(low), float(high), float(p_value)), ""
+    dof = (a + b) ** 2 / max(a**2 / (n_a - 1) + b**2 / (n_b - 1), 1e-300)
+    log = interval(np.log(mean_b / mean_a), np.sqrt(a + b), dof, level=level)
+    value = mean_b / mean_a - 1
+    ends = (float(np.expm1(log.low)), float(np.expm1(log.high)), float(log.p_value))
+    return Effect(float(value), float((value + 1) * log.se), *ends), ""
 
 
 def fieller(
@@ -249,7 +245,17 @@ def as_row(effect: Effect, prefix: str = "") -> dict[str, float]:
 
 
 def arms_of(moments: pd.DataFrame) -> dict[str, pd.Series]:
-    """Add segments up to arms: the moments of each arm, by its name."""
-    numbers = moments.select_dtypes(["number", "bool"]).columns.difference(["window_days"])
-    whole = moments.groupby(moments["arm"].astype(str))[list(numbers)].sum()
+    """Add segments up to arms: the moments of each arm, by its name, for one test and window.
+
+    Sums add; ``*_min`` and ``*_max`` keep the extreme, caps (``cap_low``, ``cap_high``) are the
+    same in every row. Several windows or tests at once are an error: customers would count twice.
+    """
+    for name in ("experiment_id", "window_days"):
+        if name in moments and moments[name].nunique() > 1:
+            given = ", ".join(map(str, sorted(moments[name].unique())))
+            raise DataError(f"These moments mix values of {name} ({given}); read one at a time.")
+    numbers = moments.select_dtypes(["number"]).columns.difference(["window_days"])
+    how = {name: name[-3:] if name.endswith(("_min", "_max")) else "sum" for name in numbers}
+    how |= {name: "max" for name in ("cap_low", "cap_high") if name in how}
+    whole = moments.groupby(moments["arm"].astype(str)).agg(how)
     return {name: row.astype(float) for name, row in whole.iterrows()}

@@ -13,10 +13,10 @@ from helpers.experiments.effects import (
     NOTHING,
     Effect,
     covariance,
-    interval,
     mean,
     relative,
     variance,
+    welch,
 )  # fmt: skip
 
 
@@ -40,13 +40,17 @@ def ratio(arm: Mapping, above: str, below: str) -> tuple[np.ndarray, np.ndarray]
 def ratio_difference(
     control: Mapping, treated: Mapping, above: str, below: str, *, level: float = 0.95
 ) -> Effect:
-    """Estimate how far two ratios lie apart; normal interval by the delta method.
+    """Estimate how far two ratios lie apart: delta method, then like two means (Welch).
 
     Conditional on the denominator (on buying, on clicking): say so beside it. Missing where an
     arm has none of it.
     """
-    (a, var_a), (b, var_b) = ratio(control, above, below), ratio(treated, above, below)
-    return interval(b - a, np.sqrt(var_a + var_b), level=level)
+    parts: list[object] = []
+    for arm in (control, treated):
+        value, spread = ratio(arm, above, below)
+        n = np.asarray(arm["n"], dtype=float)
+        parts += [value, spread * n, n]
+    return welch(*parts, level=level)
 
 
 def _residual(arm: Mapping, above: str, below: str, value: object, base: object, x: str) -> object:
@@ -83,8 +87,9 @@ def adjusted_ratio(
     center = center / sum(float(arm["n"]) for arm in arms)
     parts = [_adjusted(arm, above, below, covariates, theta, center) for arm in (control, treated)]
     (a, var_a), (b, var_b) = parts
-    effect = interval(b - a, np.sqrt(var_a + var_b), level=level)
-    return effect, relative(a, var_a, b, var_b, level=level)
+    n_a, n_b = float(control["n"]), float(treated["n"])
+    effect = welch(a, var_a * n_a, n_a, b, var_b * n_b, n_b, level=level)
+    return effect, relative(a, var_a, b, var_b, n_a=n_a, n_b=n_b, level=level)
 
 
 def _adjusted(

@@ -13,6 +13,8 @@ SAMPLE_RATIO_LIMIT = 0.001
 # Standardized difference worth a look (Austin 2009), and how surely arms have to differ beforehand.
 IMBALANCE = 0.1
 BALANCE_LIMIT = 0.001
+# One customer with more of an arm's spread than this is a whale.
+WHALE = 0.25
 # Below this expected size in an arm the chi-square approximation gives way to an exact sum, as long
 # as that has few enough terms.
 _SMALL, _TERMS = 20, 200_000
@@ -110,6 +112,19 @@ def balance(
             )
     columns = ["arm", "covariate", "control", "treated", "difference", "se", "low", "high"]
     return pd.DataFrame(rows, columns=[*columns, "p_value", "standardized", "balanced"])
+
+
+def dominance(arm: Mapping, metric: str, smallest: float, largest: float) -> float:
+    """Give the share of an arm's spread that is one customer's: beyond a quarter, a whale.
+
+    Largest squared distance from the mean / sum of all; ``smallest`` and ``largest`` are the
+    arm's extreme customers. An effect that hangs on one customer has an interval that does not
+    hold: read the capped one. Missing where nobody varies.
+    """
+    n, center, spread = float(arm["n"]), float(mean(arm, metric)), float(variance(arm, metric))
+    if not (n > 1 and spread > 0):
+        return np.nan
+    return max((smallest - center) ** 2, (largest - center) ** 2) / ((n - 1) * spread)
 
 
 def control_of(arms: Mapping[str, Mapping], control_arm: str) -> Mapping:
