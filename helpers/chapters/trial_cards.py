@@ -83,12 +83,12 @@ def _withheld(trial: Trial, arm: str, fault: str) -> Card:
     customers = int(sizes.get(arm, 0))
     odds = decisions.odds(none)
     empty = ((np.nan,) * 3, fault)
-    return Card(trial.experiment, arm, customers, WITHHELD, fault, none, none, cost, odds, empty, {})
+    return Card(
+        trial.experiment, arm, customers, WITHHELD, fault, none, none, cost, odds, empty, {}
+    )
 
 
-def _card(
-    study: Study, trial: Trial, view: trial_values.Outlook, row: pd.Series, arm: str
-) -> Card:
+def _card(study: Study, trial: Trial, view: trial_values.Outlook, row: pd.Series, arm: str) -> Card:
     margin = Effect(*(float(row[f"decisive_{part}"]) for part in Effect._fields))
     customers = int(row["n"])
     cost = trial.cost_each(arm) + trial.fixed_cost(arm) / customers
@@ -149,16 +149,22 @@ def summary(study: Study, read: Read) -> str:
     parts = []
     for card in read.cards:
         if card.verdict == WITHHELD:
-            parts.append(f"{label(card.arm or read.trial.name)}: **withheld**, {label(card.why, 300)}")
+            parts.append(
+                f"{label(card.arm or read.trial.name)}: **withheld**, {label(card.why, 300)}"
+            )
             continue
-        total = [study.money(x * card.customers) for x in (card.net.value, card.net.low, card.net.high)]
+        total = [
+            study.money(x * card.customers) for x in (card.net.value, card.net.low, card.net.high)
+        ]
         parts.append(
             f"{label(card.arm)}: **{card.verdict}**, {card.why}; over its {count(card.customers)} "
             f"customers it earned {total[0]} after all cost ({total[1]} to {total[2]})"
         )
     verdicts = [card.verdict for card in read.cards]
     lead = next((v for v in NEXT if v in verdicts), WITHHELD)
-    return f"{'. '.join(parts)}. {core_sentence(study, read)} Next: {NEXT[lead]}. Stands on {PRIOR}."
+    return (
+        f"{'. '.join(parts)}. {core_sentence(study, read)} Next: {NEXT[lead]}. Stands on {PRIOR}."
+    )
 
 
 def core_sentence(study: Study, read: Read) -> str:
@@ -169,7 +175,10 @@ def core_sentence(study: Study, read: Read) -> str:
     if not sure or name != "margin_per_day":
         return f"For the core metric ({label(name.replace('_', ' '))}) nothing is counted on."
     best = max(sure, key=lambda card: card.net.value)
-    day = [x * best.customers / read.trial.window for x in (best.net.value, best.net.low, best.net.high)]
+    day = [
+        x * best.customers / read.trial.window
+        for x in (best.net.value, best.net.low, best.net.high)
+    ]
     low, high = study.money(day[1], 2), study.money(day[2], 2)
     return (
         f"For the core metric (margin per day) {label(best.arm)} meant {study.money(day[0], 2)} a day "
@@ -199,7 +208,10 @@ def portfolio(study: Study, reads: list[Read]) -> pd.DataFrame:
          "high": [c.net.high for c in cards], "verdict": [c.verdict for c in cards]}
     )  # fmt: skip
     return found.assign(
-        kept=drawn["kept"], shrunk=drawn["shrunk"], shrunk_low=drawn["low"], shrunk_high=drawn["high"]
+        kept=drawn["kept"],
+        shrunk=drawn["shrunk"],
+        shrunk_low=drawn["low"],
+        shrunk_high=drawn["high"],
     )[columns]
 
 

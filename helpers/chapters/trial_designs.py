@@ -44,7 +44,9 @@ def sheet(study: Study) -> pd.DataFrame:
     """Plan tests of two equal arms with all customers of the last year, by window and target."""
     spread, rows = shop_spread(study), summaries.load(study, "shop_windows")
     if spread.empty:
-        return pd.DataFrame(columns=["window_days", "metric", "target", "needed", "smallest_relative"])
+        return pd.DataFrame(
+            columns=["window_days", "metric", "target", "needed", "smallest_relative"]
+        )
     parts = []
     for metric, targets in TARGETS.items():
         for window, line in spread[spread["metric"] == metric].groupby("window_days"):
@@ -63,11 +65,29 @@ def short(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (metric, window), part in table.groupby(["metric", "window_days"]):
         first = part.iloc[0]
-        row = {"metric": metric, "days": window, "mean": first["mean"], "customers": first["customers"]}
-        row |= {"smallest change": first["smallest_relative"]}
-        needed = ", ".join(f"{percent(t, 0)}: {count(n)}" for t, n in zip(part["target"], part["needed"], strict=True))
-        rows.append(row | {"customers needed to see": needed, "seen": bool(part["seen"].astype(bool).any())})
-    columns = ["metric", "days", "mean", "customers", "smallest change", "customers needed to see", "seen"]
+        row = {
+            "metric": metric,
+            "days": window,
+            "mean": first["mean"],
+            "customers": first["customers"],
+        }
+        row |= {"smallest_change": first["smallest_relative"]}
+        needed = ", ".join(
+            f"{percent(t, 0)}: {count(n)}"
+            for t, n in zip(part["target"], part["needed"], strict=True)
+        )
+        rows.append(
+            row | {"customers_needed_to_see": needed, "seen": bool(part["seen"].astype(bool).any())}
+        )
+    columns = [
+        "metric",
+        "days",
+        "mean",
+        "customers",
+        "smallest_change",
+        "customers_needed_to_see",
+        "seen",
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -83,7 +103,9 @@ def verdict_sentence(study: Study, table: pd.DataFrame) -> str:
         seen = part[part["seen"].astype(bool)]
         name = {"revenue": "revenue per recipient", "order value": "order value"}[metric]
         low, high = part["target"].min(), part["target"].max()
-        hoped = f"The usual hope for {name} in 60 days, {percent(low, 0)} to {percent(high, 0)} more,"
+        hoped = (
+            f"The usual hope for {name} in 60 days, {percent(low, 0)} to {percent(high, 0)} more,"
+        )
         if len(seen) == len(part):
             texts.append(f"{hoped} can be seen with the customers there are")
         elif len(seen):
@@ -95,7 +117,9 @@ def verdict_sentence(study: Study, table: pd.DataFrame) -> str:
                 f"{count(row['needed'])} customers, and there are {count(row['customers'])}, which show "
                 f"{percent(row['smallest_relative'], 0)} or more"
             )
-    helps = "What helps: a longer window, several waves read together, a bolder change, and adjusting "
+    helps = (
+        "What helps: a longer window, several waves read together, a bolder change, and adjusting "
+    )
     helps += "for what was known before"
     return ". ".join([*texts, helps]) + "."
 

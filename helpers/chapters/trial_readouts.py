@@ -47,6 +47,11 @@ def readout(study: Study, trial: Trial, arms: dict, covariates: tuple[str, ...])
     return read_metrics(arms, trial.control, metrics_of(study, trial, covariates))
 
 
+def nothing() -> pd.DataFrame:
+    """Give a readout without rows, for an experiment that is withheld."""
+    return read_metrics({}, "", [])
+
+
 def _writer(study: Study, row: pd.Series):
     if row["kind"] == "share":
         return percent

@@ -1,6 +1,6 @@
 """Incremental CLV of an experiment: its lines, its parts, and its segments."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -50,9 +50,7 @@ def outlook(study: Study, trial: Trial) -> Outlook:
         return Outlook("nobody had ordered before the experiment began.", terms)
     spends = summaries.load(study, "known_spends", split=split)
     models, reason = forecast.fit_or_why_not(states, spends, split)
-    if models is None or not trial.complete:
-        return Outlook(reason or "the window is not over.", terms, models)
-    return Outlook("", terms, models, _lifetime(study, trial, models, terms))
+    return Outlook(reason, terms, models)
 
 
 def _histories(study: Study, trial: Trial, at: str) -> pd.DataFrame:
@@ -80,13 +78,17 @@ def scored_arms(study: Study, trial: Trial, view: Outlook) -> tuple[dict, tuple[
     )
 
 
-def _lifetime(study: Study, trial: Trial, models: Models, terms: Terms) -> pd.DataFrame:
+def with_lifetime(study: Study, trial: Trial, view: Outlook) -> Outlook:
+    """Add what the customers were still worth at the window's end, where a model can say it."""
+    if view.models is None or not trial.complete:
+        return view
     after = _histories(study, trial, "after")
-    rows = lifetimes.lifetime_moments(after, models, terms, window_days=trial.window)
+    rows = lifetimes.lifetime_moments(after, view.models, view.terms, window_days=trial.window)
     numbers = rows.select_dtypes("number").columns.difference(
         ["frequency", "spend_frequency", "total_spend", "total_spend_squares"]
     )
-    return rows.groupby(["arm", "channel", "tier"], as_index=False)[list(numbers)].sum()
+    sums = rows.groupby(["arm", "channel", "tier"], as_index=False)[list(numbers)].sum()
+    return replace(view, lifetime=sums)
 
 
 def effect_on(arms: dict, control: str, arm: str, name: str) -> Effect:
@@ -133,8 +135,13 @@ def _less(effect: Effect, cost: float) -> dict[str, float]:
 
 
 def by_segment(
-    study: Study, trial: Trial, view: Outlook, arm: str,
-    *, dimension: str = "tier", measure: str = "lifetime",
+    study: Study,
+    trial: Trial,
+    view: Outlook,
+    arm: str,
+    *,
+    dimension: str = "tier",
+    measure: str = "lifetime",
 ) -> tuple[pd.DataFrame, pooling.Pooled]:
     """Give one arm's effect by segment, partially pooled, and the test of whether they differ.
 
@@ -169,5 +176,5 @@ def _shown(rows: pd.DataFrame, dimension: str, least: int) -> pd.Series:
     together = sizes[few].sum()
     if few.any() and not few.all() and (together < least).any():
         smallest = sizes[~few].sum(axis=1).idxmin()
-        names |= {name: f"{smallest} and other" for name in [*sizes.index[few], smallest]}
+        names |= dict.fromkeys([*sizes.index[few], smallest], f"{smallest} and other")
     return rows[dimension].map(names)

@@ -30,18 +30,19 @@ def residual_lines(states: pd.DataFrame, models: Models, terms: Terms) -> pd.Dat
     worth nothing that this model knows of.
     """
     result = pd.DataFrame({"base": 0.0, "slope": 0.0}, index=states.index)
-    bought = states[states["frequency"] >= 0]
-    for horizon, rows in bought.groupby("horizon"):
-        known = rows.groupby(HISTORY, as_index=False).size().rename(columns={"size": "n"})
-        as_of = replace(models, as_of=pd.Timestamp(horizon))
-        scored = forecast.score_states(known, _NO_SPEND, as_of, terms)
-        orders = rows[HISTORY].merge(scored, "left", on=HISTORY)["discounted_orders"].to_numpy()
-        frequency = rows["spend_frequency"].to_numpy()
-        intercept, slope = gamma_gamma.spend_line(models.spend, frequency)
-        result.loc[rows.index, "base"] = orders * (
-            intercept * terms.margin_rate - terms.cost_to_serve
-        )
-        result.loc[rows.index, "slope"] = orders * slope * terms.margin_rate
+    rows = states[states["frequency"] >= 0]
+    if rows.empty:
+        return result
+    # Only time since the horizon counts, so histories known on different days are moved to one.
+    latest = rows["horizon"].max()
+    moved = {day: rows[day] + (latest - rows["horizon"]) for day in ("first_day", "last_day")}
+    moved = rows[["frequency"]].assign(**moved)
+    known = moved.groupby(HISTORY, as_index=False).size().rename(columns={"size": "n"})
+    scored = forecast.score_states(known, _NO_SPEND, replace(models, as_of=latest), terms)
+    orders = moved.merge(scored, "left", on=HISTORY)["discounted_orders"].to_numpy()
+    intercept, slope = gamma_gamma.spend_line(models.spend, rows["spend_frequency"].to_numpy())
+    result.loc[rows.index, "base"] = orders * (intercept * terms.margin_rate - terms.cost_to_serve)
+    result.loc[rows.index, "slope"] = orders * slope * terms.margin_rate
     return result
 
 

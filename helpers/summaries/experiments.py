@@ -83,6 +83,8 @@ def experiment_people(
     assignments: ir.Table,
     experiments: ir.Table,
     facts: ir.Table,
+    *,
+    windows: tuple[int, ...] = WINDOWS,
 ) -> ir.Table:
     """One row per experiment and assigned customer: money of each window, and before the start.
 
@@ -100,7 +102,10 @@ def experiment_people(
         channel=who.channel.fill_null("unknown"),
         known=(who.cohort_day < who.start).fill_null(False),
     ).drop("cohort_day")
-    for part in (_window_sums(who, money_days(days, costs)), _touch_ages(who, touchpoints)):
+    for part in (
+        _window_sums(who, money_days(days, costs), windows),
+        _touch_ages(who, touchpoints),
+    ):
         people = people.left_join(part, keys).drop(*(f"{key}_right" for key in keys))
     sums = [name for name in people.columns if name.startswith((*MONEY, "pre", "before"))]
     people = people.mutate(**{name: people[name].fill_null(0) for name in sums})
@@ -109,7 +114,7 @@ def experiment_people(
     return _with_tier(people.mutate(pre=pre, touches=people.touches.fill_null(0)))
 
 
-def _window_sums(who: ir.Table, rows: ir.Table) -> ir.Table:
+def _window_sums(who: ir.Table, rows: ir.Table, windows: tuple[int, ...]) -> ir.Table:
     """Sum money by window for customers with any; the others are found by their absence."""
     assigned = who.select("experiment_id", "customer_id", "assigned", "start", "declared")
     rows = assigned.join(rows, "customer_id")
@@ -117,7 +122,7 @@ def _window_sums(who: ir.Table, rows: ir.Table) -> ir.Table:
     back = rows.start.delta(rows.day, unit="day")
     sums = {
         f"{name}_{window}": rows[name].sum(where=(age >= 0) & (age < end))
-        for window, end in (*((str(w), w) for w in WINDOWS), (DECLARED, rows.declared))
+        for window, end in (*((str(w), w) for w in windows), (DECLARED, rows.declared))
         for name in MONEY
     }
     bought = (rows.orders > 0) & (age >= 0)
@@ -167,7 +172,9 @@ def _with_tier(people: ir.Table) -> ir.Table:
     return rows.mutate(tier=tier).drop("e", "low", "high", "before")
 
 
-def experiment_moments(people: ir.Table, *, as_of: str) -> ir.Table:
+def experiment_moments(
+    people: ir.Table, *, as_of: str, windows: tuple[int, ...] = WINDOWS
+) -> ir.Table:
     """Experiment x arm x channel x tier x window: customers, and sums of what followed.
 
     ``assigned`` counts all customers, ``n`` and every sum those whose window is over by ``as_of``.
@@ -178,7 +185,7 @@ def experiment_moments(people: ir.Table, *, as_of: str) -> ir.Table:
     experiment's customers with any money, all arms together, never across zero; ``cap_low`` and
     ``cap_high`` are the cuts of margin, ``margin_least`` and ``margin_most`` the extremes.
     """
-    names = (*map(str, WINDOWS), DECLARED)
+    names = (*map(str, windows), DECLARED)
     return ibis.union(*(_window(people, name, as_of) for name in names), distinct=False)
 
 
