@@ -40,7 +40,8 @@ COPY (
 _ASSIGNED = """
 COPY (
     SELECT 'test' AS experiment_id, 'C' || lpad(i::VARCHAR, 9, '0') AS customer_id,
-        CASE WHEN hash(i + 5) % 2 = 0 THEN 'control' ELSE 'mail' END AS arm, NULL::VARCHAR AS factors,
+        CASE WHEN hash(i + 5) % 2 = 0 THEN 'control' ELSE 'mail' END AS arm,
+        NULL::VARCHAR AS factors,
         TIMESTAMP '2026-01-01 00:00:00' AS assigned_at, DATE '2026-01-01' AS assigned_date
     FROM range({customers}) people(i)
 ) TO '{folder}/assignments.parquet' (FORMAT PARQUET)
@@ -138,7 +139,8 @@ def _page(customers: int, runs: dict[str, list[dict]]) -> str:
     lines = [
         "# Reading an experiment: the engine against pandas and statsmodels",
         "",
-        f"{customers:,} assigned customers, the same files, the same figures (four metrics, raw and",
+        f"{customers:,} assigned customers, the same files, the same figures (four metrics, raw "
+        "and",
         "CUPED). Medians of one process each, on two shared cores.",
         "",
         "| side | seconds | peak memory |",
@@ -155,7 +157,7 @@ def _page(customers: int, runs: dict[str, list[dict]]) -> str:
     for name in _METRICS:
         cells = [f"{v[i]:.6g} ({v[i + 1]:.4g})" for i in (0, 2) for v in (ours[name], theirs[name])]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    lines += ["", "Money in cents; in brackets the standard error (engine: Welch; pandas: HC2).", ""]
+    lines += ["", "Money in cents; in brackets the standard error (Welch, and HC2).", ""]
     return "\n".join(lines)
 
 

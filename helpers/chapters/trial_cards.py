@@ -8,7 +8,7 @@ import pandas as pd
 from helpers import summaries
 from helpers.chapters import trial_checks, trial_readouts, trial_values
 from helpers.chapters.trials import Trial
-from helpers.experiments import decisions, pooling
+from helpers.experiments import decisions, effects, pooling, power
 from helpers.experiments.decisions import Rule
 from helpers.experiments.effects import Effect
 from helpers.experiments.readout import Metric, read_metrics
@@ -116,7 +116,8 @@ def rule_sentence(study: Study, trial: Trial) -> str:
     metric = about["metric"] if isinstance(about["metric"], str) else "margin per customer"
     own = f" The experiment's own rule: {label(rule, 200)}." if rule else ""
     return (
-        f"**{label(trial.name)}** ({label(trial.experiment)}), read after {count(trial.window)} days "
+        f"**{label(trial.name)}** ({label(trial.experiment)}), read after {count(trial.window)} "
+        "days "
         f"on {label(metric.replace('_', ' '))}. {said} Rule: ship when the odds of profit reach "
         f"{percent(RULE.ship_at)}, stop when they fall to {percent(RULE.stop_at)}, go on in "
         f"between.{own}"
@@ -124,7 +125,7 @@ def rule_sentence(study: Study, trial: Trial) -> str:
 
 
 def card_table(study: Study, read: Read) -> pd.DataFrame:
-    """Write the decision of each treated arm: net gain, odds, losses, return, break-even, verdict."""
+    """Write the decision of each treated arm: net gain, odds, losses, return, verdict."""
     rows = []
     for card in read.cards:
         (value, low, high), _ = card.mroi
@@ -160,6 +161,13 @@ def summary(study: Study, read: Read) -> str:
             f"{label(card.arm)}: **{card.verdict}**, {card.why}; over its {count(card.customers)} "
             f"customers it earned {total[0]} after all cost ({total[1]} to {total[2]})"
         )
+    pulled = (
+        []
+        if read.fault
+        else [trial_readouts.pull_forward(read.trial, a) for a in read.trial.treated]
+    )
+    if any(found for found, _ in pulled):
+        parts.append("orders were brought forward, so a longer window decides")
     verdicts = [card.verdict for card in read.cards]
     lead = next((v for v in NEXT if v in verdicts), WITHHELD)
     return (
@@ -181,7 +189,8 @@ def core_sentence(study: Study, read: Read) -> str:
     ]
     low, high = study.money(day[1], 2), study.money(day[2], 2)
     return (
-        f"For the core metric (margin per day) {label(best.arm)} meant {study.money(day[0], 2)} a day "
+        f"For the core metric (margin per day) {label(best.arm)} meant {study.money(day[0], 2)} "
+        "a day "
         f"({low} to {high}) while its window ran, with as many customers as the test had."
     )
 
@@ -234,7 +243,8 @@ def portfolio_sentence(study: Study, table: pd.DataFrame) -> str:
     return (
         f"The {count(len(table))} arms {differ}; as one family they gained "
         f"{study.money(mean, 2)} per customer, and the next campaign is likely to bring between "
-        f"{study.money(low, 2)} and {study.money(high, 2)}. Plan it with that, not with the best one."
+        f"{study.money(low, 2)} and {study.money(high, 2)}. Plan it with that, not with the "
+        "best one."
     )
 
 
@@ -257,11 +267,12 @@ def log(study: Study, reads: list[Read]) -> list[dict]:
 
 
 def forest(reads: list[Read]) -> pd.DataFrame:
-    """Give the effect on margin of every arm that may be read, with interval and smallest effect."""
+    """Give the effect on margin of every arm that may be read, and the smallest it could see."""
+    controls = {r.trial.experiment: r.arms[r.trial.control] for r in reads if not r.fault}
     rows = [
         {"experiment": f"{card.experiment}: {card.arm}", "effect": card.margin.value,
          "low": card.margin.low, "high": card.margin.high, "se": card.margin.se,
-         "control_margin": float(read.arms[read.trial.control]["margin"] / read.arms[read.trial.control]["n"]),
+         "control_margin": float(effects.mean(controls[card.experiment], "margin")),
          "verdict": card.verdict}
         for read in reads
         for card in read.cards
@@ -269,11 +280,11 @@ def forest(reads: list[Read]) -> pd.DataFrame:
     ]  # fmt: skip
     columns = ["experiment", "effect", "low", "high", "se", "control_margin", "verdict"]
     table = pd.DataFrame(rows, columns=columns)
-    return table.assign(smallest_effect=2.8015852 * table["se"])
+    return table.assign(smallest_effect=power.smallest_effect(table["se"]))
 
 
 def zeros(study: Study, reads: list[Read]) -> pd.DataFrame:
-    """Check what has to add up: customers, money to the cent, segments, parts; all rows are zero."""
+    """Check what has to add up: customers, money to the cent, segments, parts; all zero."""
     assigned = summaries.load(study, "assigned").set_index("experiment_id")["customers"]
     money = summaries.load(study, "assigned_revenue").set_index("experiment_id")["revenue"]
     gaps = dict.fromkeys(_ZEROS, 0.0)

@@ -31,7 +31,8 @@ def trust_checks(study: Study, trial: Trial) -> pd.DataFrame:
     rows = [
         _drawn(trial), _arms(trial), _names(trial), _sizes(trial), _switched(trial),
         _same_days(trial), *_alike(trial), _exposure(trial), _early(trial), _window(trial),
-        _overlap(trial), _others(trial), _consent(trial), _costs(trial), _late(study, trial), _whale(trial),
+        _overlap(trial), _others(trial), _consent(trial), _costs(trial),
+        _late(study, trial), _whale(trial),
     ]  # fmt: skip
     return pd.DataFrame([row for row in rows if row], columns=COLUMNS)
 
@@ -59,7 +60,8 @@ def _row(check: str, found: str, bad: bool, verdict: str = FAILED) -> tuple[str,
 def _drawn(trial: Trial) -> tuple:
     if trial.randomized:
         return _row("drawn by chance", "customers were assigned by chance", False)
-    found = "customers were not assigned at random, so the groups may have differed without the campaign"
+    found = "customers were not assigned at random, so the groups may have differed without the "
+    found += "campaign"
     return _row("drawn by chance", found, True)
 
 
@@ -275,7 +277,10 @@ def _late(study: Study, trial: Trial) -> tuple | None:
     if out < 0.05:
         found = "refunds of the window have come in, and count on the day of their sale"
         return _row("refunds in", found, False)
-    found = f"{percent(out)} of refunds usually come later than the window has been over"
+    found = (
+        f"the window ended {count(since - 1)} days ago, and {percent(out)} of refunds usually come "
+    )
+    found += "later than that"
     return _row("refunds in", found, True, LOOK)
 
 

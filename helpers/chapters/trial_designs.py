@@ -61,9 +61,10 @@ def sheet(study: Study) -> pd.DataFrame:
 
 
 def short(table: pd.DataFrame) -> pd.DataFrame:
-    """Give the sheet as the page shows it: one row per metric and window, targets side by side."""
+    """Give the sheet as the page shows it: a row per metric and window from two weeks on."""
     rows = []
-    for (metric, window), part in table.groupby(["metric", "window_days"]):
+    longer = table[table["window_days"] > 7] if len(table) else table
+    for (metric, window), part in longer.groupby(["metric", "window_days"]):
         first = part.iloc[0]
         row = {
             "metric": metric,
@@ -114,7 +115,8 @@ def verdict_sentence(study: Study, table: pd.DataFrame) -> str:
             row = part.iloc[-1]
             texts.append(
                 f"{hoped} cannot be seen: even {percent(row['target'], 0)} needs "
-                f"{count(row['needed'])} customers, and there are {count(row['customers'])}, which show "
+                f"{count(row['needed'])} customers, and there are {count(row['customers'])}, "
+                "which show "
                 f"{percent(row['smallest_relative'], 0)} or more"
             )
     helps = (
@@ -140,7 +142,8 @@ def holdout_sentence(study: Study, gain: float) -> str:
     )
     if is_missing(size):
         return (
-            f"To see a gain of {study.money(gain, 2)} per customer in half a year, even half of the "
+            f"To see a gain of {study.money(gain, 2)} per customer in half a year, even half of "
+            "the "
             f"{count(n)} customers held out would not do."
         )
     return (

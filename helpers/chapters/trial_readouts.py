@@ -94,7 +94,7 @@ def estimands(study: Study, found: pd.DataFrame) -> pd.DataFrame:
 
 
 def estimands_sentence(found: pd.DataFrame, covariates: tuple[str, ...]) -> str:
-    """Say what adjusting saved, what capping reads, and whether a relative effect means anything."""
+    """Say what adjusting saved, what capping reads, and whether a relative effect is given."""
     rows = found[found["metric"] == "margin"]
     if rows.empty or is_missing(rows["value"].iloc[0]):
         return "Nothing was read, so there is nothing to set side by side."
@@ -103,7 +103,8 @@ def estimands_sentence(found: pd.DataFrame, covariates: tuple[str, ...]) -> str:
     text = "Nothing was known of these customers before, so nothing is adjusted."
     if row["basis"] == "adjusted":
         text = (
-            f"{what.capitalize()} explains {percent(row['r2'])} of the variance of margin, which "
+            f"{what[:1].upper()}{what[1:]} explains {percent(row['r2'])} of the variance of "
+            "margin, which "
             f"counts like {ratio(row['larger'], 2)} times as many customers; it estimates the same."
         )
     text += (
@@ -130,7 +131,8 @@ def parts_sentence(study: Study, trial: Trial, arms: dict) -> str:
             f"{study.money(found['basket'].value, 2)} from other baskets"
         )
     return (
-        f"{'; '.join(texts)}. The order value compares buyers with other buyers, so by itself it is "
+        f"{'; '.join(texts)}. The order value compares buyers with other buyers, so by itself "
+        "it is "
         "no effect on anybody."
     )
 
@@ -146,7 +148,7 @@ def parts_gap(trial: Trial, arms: dict, arm: str) -> float:
 
 
 def by_window(trial: Trial) -> pd.DataFrame:
-    """Give the effect on margin in every window that is over: arm, window_days, value, low, high."""
+    """Give the effect on margin in every window that is over, with its interval."""
     rows = []
     for window in trial.windows:
         arms = trial.arms(window)
@@ -216,7 +218,8 @@ def pull_forward(trial: Trial, arm: str) -> tuple[bool, str]:
     begun, gone = early.low > 0, late.high < 0
     text = (
         f"{label(arm)}: {ratio(early.value, 3)} orders per customer in the first {EARLY} days "
-        f"({ratio(early.low, 3)} to {ratio(early.high, 3)}), {ratio(late.value, 3)} from then to day "
+        f"({ratio(early.low, 3)} to {ratio(early.high, 3)}), {ratio(late.value, 3)} from then "
+        "to day "
         f"{longest[-1]} ({ratio(late.low, 3)} to {ratio(late.high, 3)})"
     )
     if begun and gone:
@@ -243,7 +246,8 @@ def curve_finding(study: Study, trial: Trial, days: pd.DataFrame) -> Finding:
     ]
     top = last.loc[last["value"].idxmax()]
     pulled = [pull_forward(trial, arm) for arm in trial.treated]
-    title = f"After {count(top['day'])} days {top['arm']} stands at {study.money(top['value'], 2)} a customer"
+    title = f"After {count(top['day'])} days {top['arm']} stands at "
+    title += f"{study.money(top['value'], 2)} a customer"
     if any(found for found, _ in pulled):
         title = "More at first, less later: orders were brought forward"
     return Finding(
@@ -325,7 +329,8 @@ def cells(trial: Trial, arms: dict) -> pd.DataFrame:
     a, b = trial.factors
     names = {
         "main_a": f"{a}, on average", "main_b": f"{b}, on average", "a_alone": f"{a} alone",
-        "b_alone": f"{b} alone", "both": f"{a} and {b}", "interaction": f"interaction of {a} and {b}",
+        "b_alone": f"{b} alone", "both": f"{a} and {b}", "interaction": f"interaction of {a} "
+        "and {b}",
     }  # fmt: skip
     return table.assign(contrast=table["contrast"].map(names))
 
@@ -363,6 +368,7 @@ def kind_sentence(trial: Trial, kinds: dict) -> str:
         many = trial.facts["many_messages"].sum()
         extra = f" {count(many)} customers got more than four messages of it."
     return (
-        f"Design: {trial.design}; kind: {label(trial.kind.replace('_', '-'))}. {text} Usually read at "
+        f"Design: {trial.design}; kind: {label(trial.kind.replace('_', '-'))}. {text} Usually "
+        "read at "
         f"{count(days)} days, {as_usual}.{extra}"
     )

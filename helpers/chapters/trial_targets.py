@@ -1,4 +1,4 @@
-"""Whom to treat, and what may be said where nobody drew lots: both from a bounded sample of rows."""
+"""Whom to treat, and what may be said where nobody drew lots: from a bounded sample of rows."""
 
 from dataclasses import dataclass
 
@@ -35,21 +35,20 @@ class Targeting:
 _EMPTY = pd.DataFrame()
 
 
-def features(rows: pd.DataFrame, prefix: str = "") -> tuple[np.ndarray, list[str]]:
+def features(rows: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
     """Give what was known of each customer as numbers: history, and channels as indicators.
 
     Spend and recent margin in logarithms of their size, with their sign.
     """
-    names = [f"{prefix}{name}" for name in KNOWN]
-    history = rows[names].astype(float).copy()
-    for name in names:
-        if not name.endswith(("recency", "tenure")):
+    history = rows[KNOWN].astype(float).copy()
+    for name in KNOWN:
+        if name not in ("recency", "tenure"):
             history[name] = np.sign(history[name]) * np.log1p(history[name].abs())
-    history[f"{prefix}none"] = (rows[f"{prefix}frequency"] == 0).astype(float)
+    history["none"] = (rows["frequency"] == 0).astype(float)
     channels = pd.get_dummies(rows["channel"], dtype=float).iloc[:, 1:]
     table = pd.concat([history, channels], axis=1)
     table = table.loc[:, table.std() > 0]
-    return table.to_numpy(), [str(name).removeprefix(prefix) for name in table.columns]
+    return table.to_numpy(), [str(name) for name in table.columns]
 
 
 def target(study: Study, trial: Trial, arm: str, *, seed: int) -> Targeting:
@@ -99,10 +98,12 @@ def target_sentence(study: Study, found: Targeting) -> str:
     table = found.policies.set_index("policy")
     best, everyone = table.loc["targeted"], table.loc["all"]
     return (
-        f"Customers react differently. Sending to the {percent(best['share'])} who are predicted to "
+        f"Customers react differently. Sending to the {percent(best['share'])} who are "
+        "predicted to "
         f"bring more than they cost earns {study.money(best['gain'])} for every 1,000 customers "
         f"({study.money(best['low'])} to {study.money(best['high'])}), sending to all "
-        f"{study.money(everyone['gain'])}; the difference is {study.money(everyone['targeted_more'])} "
+        f"{study.money(everyone['gain'])}; the difference is "
+        f"{study.money(everyone['targeted_more'])} "
         f"({study.money(everyone['targeted_more_low'])} to "
         f"{study.money(everyone['targeted_more_high'])})."
     )
@@ -153,10 +154,6 @@ def observed(study: Study, trial: Trial, *, seed: int) -> Observed:
         found = observational.adjust(rows["margin"], treated, x, rows["placebo"], seed=seed)
     except DataError as fault:
         return Observed(**{**vars(none), "reason": str(fault)})
-    # The placebo may only know what was known before its own window.
-    early, _ = features(rows, "early_")
-    before = observational.adjust(rows["placebo"], treated, early, rows["placebo"], seed=seed)
-    found = found._replace(placebo=before.adjusted, reason=_reason(found, before.adjusted))
     inside = found.inside
     return Observed(
         trial, arm, "", found,
@@ -166,17 +163,12 @@ def observed(study: Study, trial: Trial, *, seed: int) -> Observed:
     )  # fmt: skip
 
 
-def _reason(found: Adjusted, placebo) -> str:
-    own = "the same comparison finds an effect before the campaign, where there can be none"
-    others = "" if found.reason == own else found.reason
-    return others or (own if placebo.p_value < 0.05 else "")
-
-
 def observed_table(study: Study, view: Observed) -> pd.DataFrame:
     """Set the naive, the adjusted and the placebo figure side by side, per customer."""
     if view.found is None:
         return pd.DataFrame(columns=["figure", "value", "low", "high"])
-    named = {"naive difference": view.found.naive, "adjusted for what was known": view.found.adjusted,
+    named = {"naive difference": view.found.naive,
+             "adjusted for what was known": view.found.adjusted,
              "the same before the campaign (placebo)": view.found.placebo}  # fmt: skip
     rows = [
         {"figure": name, "value": e.value, "low": e.low, "high": e.high}
@@ -192,9 +184,11 @@ def observed_sentence(study: Study, view: Observed, mails: pd.DataFrame) -> str:
     found, strength = view.found, view.strength
     worst = view.balance["after"].abs().max()
     yardstick = (
-        f" Something unknown would have to explain {percent(strength['robustness'])} of what is left "
+        f" Something unknown would have to explain {percent(strength['robustness'])} of what is "
+        "left "
         f"of both the choice and the margin to bring it to zero; the strongest known, "
-        f"{label(strength['strongest'])}, explains {percent(strength['of_treatment'])} of the choice "
+        f"{label(strength['strongest'])}, explains {percent(strength['of_treatment'])} of the "
+        "choice "
         f"and {percent(strength['of_outcome'])} of the margin."
     )
     doubt = f" **It is not to be relied on: {label(found.reason, 200)}.**" if found.reason else ""
@@ -202,9 +196,11 @@ def observed_sentence(study: Study, view: Observed, mails: pd.DataFrame) -> str:
         study.money(x, 2) for x in (found.adjusted.value, found.adjusted.low, found.adjusted.high)
     ]
     return (
-        f"{MARK} The plain difference is {study.money(found.naive.value, 2)} of margin per customer; "
+        f"{MARK} The plain difference is {study.money(found.naive.value, 2)} of margin per "
+        "customer; "
         f"among the {percent(found.kept)} of customers with a like one in the other group it is "
-        f"{adjusted[0]} ({adjusted[1]} to {adjusted[2]}), with what was known at most {ratio(worst)} "
+        f"{adjusted[0]} ({adjusted[1]} to {adjusted[2]}), with what was known at most "
+        f"{ratio(worst)} "
         f"standard deviations apart after weighting.{doubt}{yardstick} "
         f"{claim_sentence(study, view, mails)}"
     )
@@ -216,6 +212,7 @@ def claim_sentence(study: Study, view: Observed, mails: pd.DataFrame) -> str:
     if rows.empty or not rows["revenue"].sum() > 0:
         return "A last-touch report has no messages of it to claim orders for."
     return (
-        f"A platform's last-touch report would claim {study.money(rows['revenue'].sum())} of revenue, "
+        f"A platform's last-touch report would claim {study.money(rows['revenue'].sum())} of "
+        "revenue, "
         f"all orders within two weeks of its {count(rows['sent'].sum())} messages."
     )

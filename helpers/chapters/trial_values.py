@@ -122,7 +122,8 @@ def lines(trial: Trial, view: Outlook) -> pd.DataFrame:
         if OBSERVED in trial.windows and trial.window < OBSERVED:
             seen = effect_on(trial.arms(OBSERVED), trial.control, arm, "margin")
             rows.append(base | {"line": f"observed to {OBSERVED} days", "window": within.value,
-                                "residual": seen.value - within.value} | _less(seen, cost))  # fmt: skip
+                                "residual": seen.value - within.value}
+                        | _less(seen, cost))  # fmt: skip
     columns = ["arm", "line", "window", "residual", "value", "se", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -157,8 +157,11 @@ def _text(study: Study, read: Read | None) -> str:
 
 
 def checks_table(read: Read | None) -> pd.DataFrame:
-    """Give the checks of the experiment shown in full."""
-    return pd.DataFrame(columns=trial_checks.COLUMNS) if read is None else read.checks
+    """Give the checks of the experiment shown in full, those with a doubt first."""
+    if read is None:
+        return pd.DataFrame(columns=trial_checks.COLUMNS)
+    first = read.checks["verdict"].map({trial_checks.FAILED: 0, trial_checks.LOOK: 1}).fillna(2)
+    return read.checks.iloc[first.argsort(kind="stable")].reset_index(drop=True)
 
 
 def rule(study: Study, read: Read | None) -> str:
@@ -195,9 +198,7 @@ def days_figure(table: pd.DataFrame, money) -> Figure | None:
     """Draw the effect day by day, or nothing."""
     if table.empty or table["value"].isna().all():
         return None
-    return figures.lines(
-        table, x="day", y="value", hue="arm", low="low", high="high", fmt=money, target=0.0
-    )
+    return figures.lines(table, x="day", y="value", hue="arm", low="low", high="high", fmt=money)
 
 
 def windows(read: Read | None) -> pd.DataFrame:
@@ -263,12 +264,14 @@ def value_sentence(
     if view is None:
         return _text(study, read)
     if view.lifetime is None:
-        return f"Only the window is read, for no model can value these customers: {label(view.reason, 200)}"
+        why = label(view.reason, 200)
+        return f"Only the window is read, for no model can value these customers: {why}"
     texts = []
     for arm, rows in table.groupby("arm"):
         named = rows.set_index("line")["value"]
         texts.append(
-            f"{label(arm)}: between {study.money(named.min(), 2)} and {study.money(named.max(), 2)} "
+            f"{label(arm)}: between {study.money(named.min(), 2)} and "
+            f"{study.money(named.max(), 2)} "
             f"({' and '.join(label(name) for name in (named.idxmin(), named.idxmax()))})"
         )
     return f"{'; '.join(texts)}. {trial_values.SURROGATE}"
@@ -277,7 +280,7 @@ def value_sentence(
 def segments(
     study: Study, read: Read | None, view: Outlook | None
 ) -> tuple[pd.DataFrame, Pooled | None]:
-    """Give the effect by segment of the arm with the largest effect, and the test of a difference."""
+    """Give the effect by segment of the arm with the largest effect, and whether they differ."""
     columns = ["segment", "size", "value", "shrunk", "low", "high", "shrunk_total"]
     if view is None or not read.trial.treated:
         return pd.DataFrame(columns=columns), None
@@ -294,7 +297,8 @@ def segments_sentence(family: Pooled | None) -> str:
         return "There is one segment only, so there is nothing to compare."
     differ = "differ beyond chance" if family.q_p < 0.05 else "do not differ beyond chance"
     return (
-        f"Segments {differ} (Cochran's Q, p {ratio(family.q_p)}). The column shrunk is what to plan "
+        f"Segments {differ} (Cochran's Q, p {ratio(family.q_p)}). The column shrunk is what to "
+        "plan "
         "with: each segment drawn to the mean as far as noise explains its distance."
     )
 

@@ -93,7 +93,9 @@ def lifetime_moments(
         margin_missing=rows["margin"] * rows["missing"],
         missing=rows["missing"] * rows["n"],
         lifetime=rows["margin"] + rows["residual"],
-        lifetime_squares=rows["margin_squares"] + 2 * rows["margin_residual"] + rows["residual_squares"],
+        lifetime_squares=rows["margin_squares"]
+        + 2 * rows["margin_residual"]
+        + rows["residual_squares"],
         lifetime_pre=rows["margin_pre"] + rows["residual_pre"],
         lifetime_missing=rows["margin"] * rows["missing"] + rows["residual_missing"],
     )  # fmt: skip

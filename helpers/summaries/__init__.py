@@ -268,8 +268,6 @@ def experiment_rows(study: Study, experiment: str) -> pd.DataFrame:
         "placebo",
         "spend",
         "recent",
-        "early_spend",
-        "early_recent",
     )
     return frame.assign(**{name: frame[name].astype("float64") / scale for name in money})
 

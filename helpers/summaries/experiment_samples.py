@@ -94,8 +94,7 @@ def experiment_rows(
     At most ``most`` customers, by a hash of the id. One row per customer whose declared window is
     over: arm, channel, known; ``margin``, ``converted`` and ``revenue`` of the window; what was
     known before the start: ``pre``, ``frequency``, ``recency`` and ``tenure`` in days, ``spend``;
-    and the same before an earlier day, a window's length before the start (``early_...``), with
-    ``placebo``, the margin between the two, which no campaign could have moved.
+    and ``placebo``, margin of as many days before the start, which no campaign could have moved.
     """
     until = (ibis.date(as_of) + ibis.interval(days=1)).cast("date")
     done = people.filter(people.experiment_id == experiment)
@@ -106,10 +105,9 @@ def experiment_rows(
     money = days.select("day", "orders", "revenue", "margin", c="customer_id")
     rows = told.join(money, told.customer_id == money.c)
     back = rows.start.delta(rows.day, unit="day")
-    shift = rows.declared
     each = rows.group_by(c="customer_id").aggregate(
-        **_history(rows, back, ""), **_history(rows, back - shift, "early_"),
-        placebo=rows.margin.sum(where=(back > 0) & (back <= shift)),
+        **_history(rows, back),
+        placebo=rows.margin.sum(where=(back > 0) & (back <= rows.declared)),
     )  # fmt: skip
     both = done.left_join(each, done.customer_id == each.c)
     kept = {name: both[name].fill_null(0) for name in each.columns if name != "c"}
@@ -119,12 +117,11 @@ def experiment_rows(
     )  # fmt: skip
 
 
-def _history(rows: ir.Table, back: ir.IntegerColumn, prefix: str) -> dict[str, ir.Scalar]:
+def _history(rows: ir.Table, back: ir.IntegerColumn) -> dict[str, ir.Scalar]:
     """Sum up what was known so many days before: orders, recency, tenure, spend, recent margin."""
     before, bought = back > 0, (back > 0) & (rows.orders > 0)
-    found = {
+    return {
         "frequency": rows.orders.sum(where=before), "recency": back.min(where=bought),
         "tenure": back.max(where=bought), "spend": rows.revenue.sum(where=before),
         "recent": rows.margin.sum(where=before & (back <= PRE_DAYS)),
     }  # fmt: skip
-    return {f"{prefix}{name}": value for name, value in found.items()}

@@ -158,7 +158,8 @@ def experiment_states(people: ir.Table, days: ir.Table, facts: ir.Table, *, as_o
     day of the declared window; ``horizon`` is that day). A customer without a purchase by then has
     frequency -1 and no days. Sums run over customers whose declared window is over: ``margin``,
     ``orders``, ``revenue`` and ``converted`` of the window, ``pre`` (``missing`` is part of the
-    history: 1 for a customer who had not ordered before the start), and spend over repeat days: ``total_spend``, its squares, and products with these (``margin_total_spend``), so
+    history: 1 for a customer who had not ordered before the start), and spend over repeat days:
+    ``total_spend``, its squares, and products with these (``margin_total_spend``), so
     that what is linear in total spend given the history has a mean and a spread in every arm.
     """
     until = (ibis.date(as_of) + ibis.interval(days=1)).cast("date")
