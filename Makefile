@@ -7,7 +7,7 @@ BIN := .venv/bin
 # A target that failed is made again.
 .DELETE_ON_ERROR:
 
-.PHONY: report lab test lint refresh check bench bench-coverage clean
+.PHONY: report lab test lint refresh check bench bench-coverage bench-experiments clean
 
 report: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples)
 	$(BIN)/python -m helpers report --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(if $(MONTHS),--months $(MONTHS)) $(ARGS)
@@ -37,6 +37,10 @@ bench: .venv/.ready
 # How often intervals hold the truth over simulated shops: the table in reports/benchmarks.
 bench-coverage: .venv/.ready
 	$(BIN)/python benchmarks/coverage.py $(ARGS)
+
+# The same for experiments: the true effect, over simulated campaigns.
+bench-experiments: .venv/.ready
+	$(BIN)/python benchmarks/experiments.py $(ARGS)
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }

@@ -415,6 +415,27 @@ def test_one_whale_is_recognised():
     assert np.isnan(trust.dominance(moments(y=np.zeros(5)), "y", 0, 0))
 
 
+def test_intervals_that_may_not_hold_are_said():
+    rng = np.random.default_rng(15)
+
+    def arm(n, whale=0.0):
+        spend = rng.gamma(1, 20, n) * (rng.random(n) < 0.3)
+        spend[0] += whale
+        found = moments(net=spend, converted=spend > 0)
+        return found | {"net_min": spend.min(), "net_max": spend.max()}
+
+    def bare(n):
+        return {name: value for name, value in arm(n).items() if name[-3:] not in ("min", "max")}
+
+    fair, large, small = arm(4000), arm(4000), bare(60)
+    assert trust.caution(fair, large, "net") == ""
+    assert "read it capped" in trust.caution(fair, arm(4000, 1e5), "net")
+    assert "smaller arm has" in trust.caution(small, large, "net")
+    assert trust.caution(small, bare(60), "net") == ""
+    table = read_metrics({"control": small, "t": large}, "control", [Metric("net", "net")])
+    assert "too few" in table["caution"].item() and np.isfinite(table["value"].item())
+
+
 def test_guardrails():
     effect = Effect(0.001, 0.0004, 0.0002, 0.0018, 0.01)
     assert non_inferior(effect, 0.002)[0] == PASSED

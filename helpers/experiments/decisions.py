@@ -1,4 +1,4 @@
-"""From an effect to a decision in money: odds of profit, expected loss, return, verdict."""
+"""From an effect to a decision in money: chance of profit, expected loss, return, verdict."""
 
 from dataclasses import dataclass
 
@@ -27,8 +27,9 @@ class Prior:
 class Rule:
     """The decision rule, declared before the result.
 
-    Ship when the odds of profit reach ``ship_at``, stop when they fall to ``stop_at``; and decide
-    anyway, for the likelier side, when being wrong costs no more than ``bearable`` per customer.
+    Ship when the chance of profit reaches ``ship_at``, stop when it falls to ``stop_at``; and
+    decide anyway, for the likelier side, when being wrong costs no more than ``bearable`` per
+    customer.
     """
 
     ship_at: float = 0.975
@@ -38,8 +39,8 @@ class Rule:
     def __post_init__(self) -> None:
         if not (0 <= self.stop_at < self.ship_at <= 1 and self.bearable >= 0):
             raise UsageError(
-                "A rule ships at higher odds than it stops at, both from 0 to 1, and a bearable "
-                f"loss is zero or more; not {self}."
+                "A rule ships at a higher chance of profit than it stops at, both from 0 to 1, and "
+                f"a bearable loss is zero or more; not {self}."
             )
 
 
@@ -139,6 +140,13 @@ def less_cost(margin: Effect, cost: float) -> Effect:
     return Effect(value, margin.se, margin.low - cost, margin.high - cost, p_value)
 
 
+def _percent(chance: float) -> str:
+    """Write a chance, never as certain."""
+    if chance > 0.999:
+        return "above 99.9%"
+    return "below 0.1%" if chance < 0.001 else f"{chance:.1%}"
+
+
 def verdict(
     net: Effect, rule: Rule, *, prior: Prior = FLAT, fault: str = "", segments_differ: bool = False,
     segment_low: float = np.nan, can_extend: bool = True,
@@ -154,8 +162,8 @@ def verdict(
         return "withheld", fault
     found = odds(net, prior)
     if np.isnan(found["profit"]):
-        return "withheld", "the effect has no standard error, so there are no odds"
-    chance = f"the odds of profit are {found['profit']:.1%}"
+        return "withheld", "the effect has no standard error, so there is no chance to give"
+    chance = f"the chance of profit is {_percent(found['profit'])}"
     if found["profit"] >= rule.ship_at:
         return SHIP, f"{chance}, at or above the {rule.ship_at:.1%} declared"
     if segments_differ and segment_low > 0:

@@ -21,6 +21,8 @@ from helpers.experiments.power import (
 )  # fmt: skip
 
 TARGETS = (0.05, 0.10, 0.15)
+# Nobody waits longer for a test, in days: what takes longer is said to need something else.
+_LONGEST = 730
 _FIGURES = ("effect", "needed_raw", "needed", "days", "power", "smallest_effect")
 _FIGURES += ("smallest_relative",)
 
@@ -52,7 +54,8 @@ def design_sheet(
             row["target"] = lift
             row |= dict.fromkeys(_FIGURES, np.nan) | {"seen": None}
             if line["mean"] > 0 and line["variance"] > 0:
-                of_shares = bool(line.get("is_share")) and share == 0.5
+                # A mark that is missing is no mark, though it counts as true by itself.
+                of_shares = line.get("is_share") in (True, 1) and share == 0.5
                 plan = _plan_shares if of_shares else _plan_means
                 row |= plan(line, lift, customers, share, target, level)
             rows.append(row | _when(row, customers, per_day))
@@ -120,7 +123,7 @@ def _when(row: dict, customers: float, per_day: float) -> dict[str, object]:
     text += f"{customers:,.0f}"
     if np.isfinite(least):
         text += f", who show {least:.0%} or more"
-    if np.isfinite(days):
+    if days <= _LONGEST:
         text += f"; enough will have joined and been watched in {days:,.0f} days"
     else:
         text += "; a longer window, merged waves or a bolder change would help"

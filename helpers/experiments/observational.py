@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from helpers.errors import DataError
-from helpers.experiments.effects import Effect
+from helpers.experiments.effects import NOTHING, Effect
 from helpers.experiments.scores import (
     FOLDS,
     LEAST_COMPARED,
@@ -23,13 +23,15 @@ from helpers.experiments.scores import (
     checked,
     folds,
     regressor,
-)
+)  # fmt: skip
 
 # Chances of treatment outside are compared with hardly anybody (Crump and others 2009).
 TRIM = 0.1
 # Standardized difference after weighting that is still an imbalance.
 IMBALANCE = 0.1
+# With fewer customers who compare, as a share and in each group, there is no figure.
 LEAST_OVERLAP = 0.5
+_LEAST = 50
 
 
 class Adjusted(NamedTuple):
@@ -70,7 +72,8 @@ def adjust(
     (the effect on those, the others have nobody to compare with; ``kept`` is their share).
     placebo: the same for ``before``, an outcome of the time before the treatment that is not among
     the features; an effect there is one of who was treated. ``reason``, empty where all is well:
-    fewer than half overlap, still unlike after weighting, or the placebo found something.
+    fewer than half overlap (then there is no figure), still unlike after weighting, or the placebo
+    found something.
     """
     y, w, x = checked(outcome, treated, features, least=LEAST_COMPARED)
     earlier = np.asarray(before, dtype=float)
@@ -80,19 +83,16 @@ def adjust(
     inside = (chance >= trim) & (chance <= 1 - trim)
     naive = _difference(y, w, level)
     kept = float(inside.mean())
-    if min(w[inside].sum(), (~w[inside]).sum()) < 50:
-        none = Effect(*[np.nan] * 5)
-        why = "treated and untreated customers were so unlike beforehand that nobody compares"
-        return Adjusted(naive, none, none, kept, chance, inside, why)
+    if kept < LEAST_OVERLAP or min(w[inside].sum(), (~w[inside]).sum()) < _LEAST:
+        why = f"only {kept:.0%} of customers had a like one in the other group beforehand"
+        return Adjusted(naive, NOTHING, NOTHING, kept, chance, inside, why)
     effects = [
         _aipw_mean(values[inside], w[inside], x[inside], chance[inside], learner, seed, level)
         for values in (y, earlier)
     ]
     worst = balance(w[inside], x[inside], chance[inside])["after"].abs().max()
     reason = ""
-    if kept < LEAST_OVERLAP:
-        reason = f"only {kept:.0%} of customers had a like one in the other group"
-    elif worst > IMBALANCE:
+    if worst > IMBALANCE:
         reason = f"the groups are still {worst:.2f} standard deviations apart after weighting"
     elif effects[1].p_value < 0.05:
         reason = "the same comparison finds an effect before the campaign, where there can be none"
@@ -182,9 +182,6 @@ def robustness(
     f = abs(t) / np.sqrt(dof)
     critical = float(stats.t.ppf((1 + level) / 2, dof - 1)) / np.sqrt(dof - 1)
 
-    def strength(f: float) -> float:
-        return float((np.sqrt(f**4 + 4 * f**2) - f**2) / 2) if f > 0 else 0.0
-
     full = np.column_stack([base, w])
     with_w, with_y = _partial(base, w * 1.0), _partial(full, y)[: x.shape[1]]
     place = int(np.argmax(with_w)) if len(with_w) else -1
@@ -194,6 +191,14 @@ def robustness(
         "of_treatment": float(with_w[place]) if place >= 0 else np.nan,
         "of_outcome": float(with_y[place]) if place >= 0 else np.nan,
     }  # fmt: skip
+
+
+def strength(f: float) -> float:
+    """Give the robustness value of an estimate f root-degrees-of-freedom standard errors from zero.
+
+    (root of (f^4 + 4 f^2) - f^2) / 2; zero where f is not above zero.
+    """
+    return float((np.sqrt(f**4 + 4 * f**2) - f**2) / 2) if f > 0 else 0.0
 
 
 def _partial(design: np.ndarray, target: np.ndarray) -> np.ndarray:

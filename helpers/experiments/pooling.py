@@ -12,6 +12,9 @@ from scipy import optimize, stats
 
 from helpers.errors import UsageError
 
+# Points over which the spread of true effects is averaged.
+_GRID = 200
+
 
 class Pooled(NamedTuple):
     """The mean effect of a family, how much its members truly differ, and the test of that."""
@@ -93,28 +96,54 @@ def pooled(values: object, ses: object, *, level: float = 0.95) -> Pooled:
     return Pooled(center, se, center - half, center + half, float(np.sqrt(tau2)), q, dof, q_p)
 
 
+def _spreads(values: np.ndarray, ses: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Weigh how much true effects may differ: variances between, means, their variances, weights.
+
+    Shrinkage at a typical standard error, s0^2 / (s0^2 + tau^2), is uniform between 0 and 1 before
+    the data (s0^2 harmonic mean of SE^2); the mean is flat. Rows are points of that grid.
+    """
+    share = (np.arange(_GRID) + 0.5) / _GRID
+    typical = 1 / np.mean(1 / ses**2)
+    tau2 = typical * (1 - share) / share
+    spread = ses**2 + tau2[:, None]
+    total = (1 / spread).sum(axis=1)
+    centers = (values / spread).sum(axis=1) / total
+    logs = -0.5 * (
+        np.log(total) + np.log(spread).sum(axis=1)
+        + ((values - centers[:, None]) ** 2 / spread).sum(axis=1)
+    )  # fmt: skip
+    weights = np.exp(logs - logs.max())
+    return tau2, centers, 1 / total, weights / weights.sum()
+
+
 def shrunk(values: object, ses: object, *, level: float = 0.95) -> pd.DataFrame:
     """Draw each effect towards the mean of its family, by how noisy it is (partial pooling).
 
-    kept = tau^2 / (tau^2 + SE^2); shrunk = kept x effect + (1 - kept) x mean; variance = kept x
-    SE^2 + (1 - kept)^2 x variance of the mean (empirical Bayes; tau is taken as estimated, so with
-    few effects the interval is a little too narrow). One row per effect, in order: value, se, kept,
-    shrunk, shrunk_se, low, high. An effect that is missing stays missing. Where the effects do not
-    differ beyond chance (tau = 0) all get the mean, and no segment wins.
+    At a spread tau of true effects: kept = tau^2 / (tau^2 + SE^2); shrunk = kept x effect + (1 -
+    kept) x mean; variance = kept x SE^2 + (1 - kept)^2 x variance of the mean. Averaged over what
+    tau may be (uniform shrinkage prior; Daniels 1999), since a handful of effects tells little of
+    it and a single guess makes intervals too narrow. One row per effect, in order: value, se,
+    kept, shrunk, shrunk_se, low, high. An effect that is missing stays missing.
     """
     values, ses, known = _usable(values, ses)
-    family = pooled(values, ses, level=level)
-    spread = np.where(known, ses, np.nan) ** 2
-    kept = family.tau**2 / (family.tau**2 + spread)
-    center = kept * values + (1 - kept) * family.value
-    se = np.sqrt(kept * spread + (1 - kept) ** 2 * family.se**2)
+    columns = ("kept", "shrunk", "shrunk_se", "low", "high")
+    table = pd.DataFrame(
+        {"value": np.where(known, values, np.nan), "se": np.where(known, ses, np.nan)}
+        | dict.fromkeys(columns, np.nan)
+    )
+    if not known.any():
+        return table
+    tau2, centers, spreads, weights = _spreads(values[known], ses[known])
+    kept = tau2[:, None] / (tau2[:, None] + ses[known] ** 2)
+    means = kept * values[known] + (1 - kept) * centers[:, None]
+    within = kept * ses[known] ** 2 + (1 - kept) ** 2 * spreads[:, None]
+    center = weights @ means
+    se = np.sqrt(weights @ (within + (means - center) ** 2))
     half = float(stats.norm.ppf((1 + level) / 2)) * se
-    return pd.DataFrame(
-        {
-            "value": np.where(known, values, np.nan), "se": np.sqrt(spread), "kept": kept,
-            "shrunk": center, "shrunk_se": se, "low": center - half, "high": center + half,
-        }
-    )  # fmt: skip
+    parts = (weights @ kept, center, se, center - half, center + half)
+    for name, part in zip(columns, parts, strict=True):
+        table.loc[known, name] = part
+    return table
 
 
 def segments(
@@ -146,11 +175,13 @@ def segments(
 def prior(values: object, ses: object) -> tuple[float, float]:
     """Learn from past campaigns what to expect of the next: mean and standard deviation.
 
-    A new campaign's true effect is normal around the mean of the past ones, with variance tau^2 +
-    variance of that mean. Missing with fewer than three campaigns: two do not show a spread.
+    A new campaign's true effect lies around the mean of the past ones, with variance tau^2 +
+    variance of that mean, averaged over what tau may be (see `shrunk`). Missing with fewer than
+    three campaigns: two do not show a spread.
     """
     values, ses, known = _usable(values, ses)
     if known.sum() < 3:
         return np.nan, np.nan
-    family = pooled(values, ses)
-    return family.value, float(np.hypot(family.tau, family.se))
+    tau2, centers, spreads, weights = _spreads(values[known], ses[known])
+    center = float(weights @ centers)
+    return center, float(np.sqrt(weights @ (tau2 + spreads + (centers - center) ** 2)))

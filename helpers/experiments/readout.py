@@ -21,7 +21,7 @@ from helpers.experiments.effects import (
 from helpers.experiments.multiplicity import benjamini_hochberg, holm
 from helpers.experiments.power import smallest_effect
 from helpers.experiments.ratios import ratio, ratio_difference
-from helpers.experiments.trust import unreadable
+from helpers.experiments.trust import caution, unreadable
 
 KINDS = ("mean", "share", "ratio")
 
@@ -57,15 +57,16 @@ def read_metrics(
 ) -> pd.DataFrame:
     """Read every declared metric for every treated arm against the control, and the control alone.
 
-    ``arms`` are sums by arm (`effects.arms_of`). One row per metric and treated arm: metric, kind,
-    declared, arm, n, control_n, control, treated (raw means, shares or ratios, as totals show
-    them); value, se, low, high, p_value, raw; adjusted_* the same by CUPED with theta pooled over
-    all arms, r2 and larger (as how many times more customers that counts); capped_* of the capped
-    column (its own estimand); relative, relative_low, relative_high, relative_reason (why there is
-    none). basis says which of raw and adjusted decides: adjusted wherever something was known
-    before, a rule that never looks at results. decisive_* repeats the basis; holm and fdr correct
-    its p-values over declared metrics x arms; smallest_effect is what the basis sees 4 times out of
-    5. ``reason`` says why a row has no figures, empty where it has.
+    ``arms`` are sums by arm (`effects.arms_of`). One row per metric and treated arm: metric,
+    kind, declared, arm, n, control_n, control, treated (raw means, shares or ratios, as totals
+    show them); value, se, low, high, p_value, raw; adjusted_* the same by CUPED with theta pooled
+    over all arms, r2 and larger (as how many times more customers that counts); capped_* of the
+    capped column (its own estimand); relative, relative_low, relative_high, relative_reason (why
+    there is none). basis says which of raw and adjusted decides: adjusted wherever something was
+    known before, a rule that never looks at results. decisive_* repeats the basis; holm and fdr
+    correct its p-values over declared metrics x arms; smallest_effect is what the basis sees 4
+    times out of 5. ``caution`` says why its interval may not hold, beside the figures; ``reason``
+    says why a row has no figures, empty where it has.
     """
     rows = []
     for metric in metrics:
@@ -83,7 +84,8 @@ _PARTS = Effect._fields
 _COLUMNS = ["metric", "kind", "declared", "arm", "n", "control_n", "control", "treated", *_PARTS]
 _COLUMNS += [f"{kind}_{part}" for kind in ("adjusted", "capped") for part in _PARTS]
 _COLUMNS += ["r2", "larger", "relative", "relative_low", "relative_high", "relative_reason"]
-_COLUMNS += ["basis", *(f"decisive_{part}" for part in _PARTS), "smallest_effect", "reason"]
+_COLUMNS += ["basis", *(f"decisive_{part}" for part in _PARTS), "smallest_effect", "caution"]
+_COLUMNS += ["reason"]
 
 
 def _read(
@@ -115,6 +117,7 @@ def _read(
     row |= {"control": float(a), "treated": float(b), **as_row(raw)}
     row |= {**as_row(less, "adjusted_"), **as_row(capped, "capped_")}
     row |= {"r2": saved[0], "larger": saved[1], "relative": lift.value, "relative_low": lift.low}
+    row["caution"] = "" if metric.kind == "share" else caution(control, treated, metric.column)
     row |= {"relative_high": lift.high, "relative_reason": why, "basis": basis}
     return row | as_row(decisive, "decisive_") | {"smallest_effect": smallest_effect(decisive.se)}
 
