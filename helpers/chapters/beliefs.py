@@ -19,7 +19,7 @@ def log(study: Study) -> pd.DataFrame:
     """
     effects = effects_of(records.load_records(study.shop.name, study.month))
     declared = summaries.load(study, "experiment_list")
-    moments = summaries.load(study, "experiment_moments")
+    arms = summaries.load(study, "experiment_arms")
     if declared.empty:
         return pd.DataFrame(columns=COLUMNS)
     order = declared.sort_values(["started_date", "experiment_id"], ascending=[False, True])
@@ -31,7 +31,7 @@ def log(study: Study) -> pd.DataFrame:
             _text(row["decision"]),
             _text(row["hypothesis"]),
             _state(study, row),
-            _cost(study, row, moments),
+            _cost(study, row, arms),
         )
         for row in order.to_dict("records")
         for arm, effect in _effects(study, row["experiment_id"], effects)
@@ -64,14 +64,14 @@ def _effects(study: Study, experiment: str, effects: list[dict]) -> list[tuple[s
     return found or [("", "not in the record of 05")]
 
 
-def _cost(study: Study, row: dict, moments: pd.DataFrame) -> str:
+def _cost(study: Study, row: dict, every: pd.DataFrame) -> str:
     """Write fixed cost + cost per customer x customers in treated arms."""
     if is_missing(row["fixed_cost"]) and is_missing(row["cost_per_customer"]):
         return "not declared"
-    arms = moments[moments["experiment_id"] == row["experiment_id"]]
-    if (arms["n"] < study.shop.privacy.min_cell).any():
+    arms = every[every["experiment_id"] == row["experiment_id"]]
+    if (arms["customers"] < study.shop.privacy.min_cell).any():
         return "too few customers to show"
-    treated = arms.loc[arms["arm"] != row["control_arm"], "n"].sum()
+    treated = arms.loc[arms["arm"] != row["control_arm"], "customers"].sum()
     parts = np.nan_to_num([row["fixed_cost"], row["cost_per_customer"]])
     return study.money(float(parts[0] + parts[1] * treated))
 

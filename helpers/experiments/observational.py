@@ -15,7 +15,15 @@ from scipy import stats
 
 from helpers.errors import DataError
 from helpers.experiments.effects import NOTHING, Effect
-from helpers.experiments.scores import FOLDS, aipw, average, checked, folds, regressor
+from helpers.experiments.scores import (
+    FOLDS,
+    LEAST_COMPARED,
+    aipw,
+    average,
+    checked,
+    folds,
+    regressor,
+)  # fmt: skip
 
 # Chances of treatment outside are compared with hardly anybody (Crump and others 2009).
 TRIM = 0.1
@@ -67,7 +75,7 @@ def adjust(
     fewer than half overlap (then there is no figure), still unlike after weighting, or the placebo
     found something.
     """
-    y, w, x = checked(outcome, treated, features)
+    y, w, x = checked(outcome, treated, features, least=LEAST_COMPARED)
     earlier = np.asarray(before, dtype=float)
     if earlier.shape != y.shape or not np.isfinite(earlier).all():
         raise DataError("The placebo needs the earlier outcome of every customer.")
@@ -161,7 +169,7 @@ def robustness(
     t over the root of the degrees of freedom less 1). strongest and its shares of the treatment and
     the outcome: the known feature that explains most of the treatment, as a yardstick.
     """
-    y, w, x = checked(outcome, treated, features)
+    y, w, x = checked(outcome, treated, features, least=LEAST_COMPARED)
     labels = list(names) if names is not None else [str(i) for i in range(x.shape[1])]
     varies = x.std(axis=0) > 0
     labels, x = [name for name, kept in zip(labels, varies, strict=True) if kept], x[:, varies]

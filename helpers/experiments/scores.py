@@ -16,6 +16,8 @@ from helpers.experiments.effects import Effect, interval
 
 LEARNERS = ("linear", "boosting")
 LEAST_ROWS = 500
+# A comparison learns one mean, a ranking has to tell customers apart.
+LEAST_COMPARED = 200
 FOLDS = 5
 
 
@@ -59,7 +61,7 @@ def folds(n: int, treated: np.ndarray, *, parts: int, seed: int) -> np.ndarray:
 
 
 def checked(
-    outcome: object, treated: object, features: object
+    outcome: object, treated: object, features: object, *, least: int = LEAST_ROWS
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Give outcome, treated and features as arrays, or say what they lack."""
     y, w = np.asarray(outcome, dtype=float), np.asarray(treated).astype(bool)
@@ -71,9 +73,9 @@ def checked(
         )
     if not (np.isfinite(y).all() and np.isfinite(x).all()):
         raise DataError("Targeting needs an outcome and every feature of every customer.")
-    if min(w.sum(), (~w).sum()) < LEAST_ROWS:
+    if min(w.sum(), (~w).sum()) < least:
         raise DataError(
-            f"Targeting needs {LEAST_ROWS} customers or more in each arm; there are {w.sum()} "
+            f"A result needs {least} customers or more in each arm; there are {w.sum()} "
             f"treated and {(~w).sum()} in control."
         )
     return y, w, x

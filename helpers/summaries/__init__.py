@@ -24,6 +24,9 @@ from helpers.summaries import (
     cohort_expressions,
     consent,
     contracts,
+    experiment_samples,
+    experiment_trails,
+    experiments,
     expressions,
     freshness,
     moments,
@@ -43,6 +46,8 @@ class Summary:
     made_from: tuple[str, ...]
     make: Callable
     options: tuple[str, ...] = ()
+    # Which power of money a column is, where the names of columns follow a rule of their own.
+    money_power: Callable[[str], int] | None = None
 
 
 SUMMARIES = {
@@ -66,11 +71,36 @@ SUMMARIES = {
         ("customer_facts", "marketing_spend"), expressions.acquisition, ("as_of",)
     ),
     "outside_cohorts": Summary(("customer_days", "customer_facts"), expressions.outside_cohorts),
-    "experiment_moments": Summary(
-        ("customer_days", "service_costs", "assignments", "experiments"),
-        expressions.experiment_moments,
-        ("as_of",),
+    "experiment_people": Summary(
+        ("customer_days", "service_costs", "touchpoints", "assignments", "experiments",
+         "customer_facts"),
+        experiments.experiment_people,
     ),
+    "experiment_moments": Summary(
+        ("experiment_people",), experiments.experiment_moments, ("as_of",),
+        experiments.money_power,
+    ),
+    "experiment_days": Summary(
+        ("experiment_people", "customer_days", "service_costs"), experiment_trails.experiment_days,
+        ("as_of",), experiments.money_power,
+    ),
+    "experiment_arms": Summary(
+        ("experiment_people", "touchpoints", "consents", "assignments"),
+        experiment_trails.experiment_arms, (),
+        experiments.money_power,
+    ),
+    "experiment_states": Summary(
+        ("experiment_people", "customer_days", "customer_facts"),
+        experiment_trails.experiment_states, ("as_of",), experiments.money_power,
+    ),
+    "shop_windows": Summary(
+        ("customer_days", "service_costs"), experiment_samples.shop_windows, ("as_of",),
+        experiments.money_power,
+    ),
+    "assigned_revenue": Summary(
+        ("orders", "assignments", "experiments"), experiment_samples.assigned_revenue
+    ),
+    "known_spends": Summary(("customer_days",), experiment_samples.known_spends, ("split",)),
     "assigned": Summary(("assignments",), expressions.assigned),
     "experiment_list": Summary(("experiments",), expressions.experiment_list),
     "service": Summary(("service_costs",), expressions.service),
@@ -160,7 +190,8 @@ SUMMARIES = {
 }  # fmt: skip
 # One row per customer: they stay in the engine and are never given as a frame.
 PRIVATE = ("customer_days", "customer_facts", "customer_segments", "customer_traits")
-_AMOUNTS = (*expressions.MONEY, "margin_revenue", "total_spend", "amount", "pre_margin")
+PRIVATE += ("experiment_people",)
+_AMOUNTS = (*expressions.MONEY, "margin_revenue", "total_spend", "amount")
 _AMOUNTS += ("cost_per_customer", "fixed_cost", "order_cost")
 _AMOUNTS += ("order_money", "paid_money", "paid_for_day", "sales")
 _AMOUNTS += ("aov_total", "median_revenue", "moved_revenue", "planned", "service", "net")
@@ -183,13 +214,25 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
             f"No summary '{name}'. Summaries: {', '.join(names)}.{nearest(name, names)}"
         )
     table = engine_table(study, name, **options)
+    if SUMMARIES[name].money_power:  # sums exact in the engine; their decimals are slow in Python
+        exact = [column for column, kind in table.schema().items() if kind.is_decimal()]
+        table = table.mutate(**{column: table[column].cast("float64") for column in exact})
     frame, scale = table.execute(), 10 ** minor_digits(study.currency)
+    power = SUMMARIES[name].money_power
     for column, kind in table.schema().items():
+        if power and kind.is_numeric():
+            factor = scale ** power(column)
+            frame[column] = (
+                frame[column].astype("float64") / factor
+                if factor > 1
+                else frame[column].astype("int64")
+            )
+            continue
         if column in _AMOUNTS:
             frame[column] = frame[column].astype("float64") / scale
         elif column in ("order_number_squares", "orders_squares", "orders_cubes"):
             frame[column] = frame[column].astype("float64")
-        elif column.endswith("_squares") or column in ("margin_pre_margin", "discounts_list_value"):
+        elif column.endswith("_squares") or column == "discounts_list_value":
             frame[column] = frame[column].astype("float64") / scale**2
         elif column.endswith("_cubes"):
             frame[column] = frame[column].astype("float64") / scale**3
@@ -271,6 +314,32 @@ def value_thirds(study: Study, scored: ir.Table, value: str = "residual") -> pd.
     """Give value by thirds of recency, frequency and spend: 28 cells, see `prediction.thirds`."""
     cells = prediction.thirds(scored, value)
     return study.con.execute(cells.order_by("recency", "frequency", "money"))
+
+
+MOST_ROWS = 200_000
+
+
+def experiment_rows(study: Study, experiment: str) -> pd.DataFrame:
+    """Give a bounded sample of an experiment's customers, without ids, money in currency units.
+
+    At most 200,000 customers by a hash of the id, in an order that says nothing about them; see
+    `experiment_samples.experiment_rows` for the columns. Never shown, only learnt from.
+    """
+    people, days = (engine_table(study, name) for name in ("experiment_people", "customer_days"))
+    table = experiment_samples.experiment_rows(
+        people, days, experiment, most=MOST_ROWS, as_of=study.end.isoformat()
+    )
+    frame = study.con.execute(table.order_by(table.columns))
+    scale = 10 ** minor_digits(study.currency)
+    money = (
+        "pre",
+        "margin",
+        "revenue",
+        "placebo",
+        "spend",
+        "recent",
+    )
+    return frame.assign(**{name: frame[name].astype("float64") / scale for name in money})
 
 
 def engine_table(study: Study, name: str, **options: object) -> ir.Table:

@@ -26,7 +26,7 @@ def scope(orders: ir.Table) -> ir.Table:
     )
 
 
-def _counted_lines(orders: ir.Table) -> ir.Table:
+def counted_lines(orders: ir.Table) -> ir.Table:
     """Order lines on the day they count on, with the margin that is known of each.
 
     A refund stands on the day of the order it refunds, or on its own day if that order is not
@@ -61,7 +61,7 @@ def customer_days(orders: ir.Table) -> ir.Table:
     ``margin_revenue`` is the revenue of those. ``order_cost`` is the part of cost that an order
     causes whatever its value (shipping and payment fees).
     """
-    lines, unknown = _counted_lines(orders), ibis.null("int64")
+    lines, unknown = counted_lines(orders), ibis.null("int64")
     lines = lines.mutate(
         cost=lines.revenue - lines.margin,
         order_cost=ibis.ifelse(lines.margin.notnull(), lines.order_cost.fill_null(0), unknown),
@@ -87,7 +87,7 @@ def known_months(orders: ir.Table) -> ir.Table:
     ``known`` up to a month, this is what could be known of ``start`` by then. An order counts from
     its first line on, once for each day as in `customer_days`.
     """
-    lines = _counted_lines(orders)
+    lines = counted_lines(orders)
     seen = ibis.greatest(lines.event_date, lines.known_date.fill_null(lines.event_date))
     lines = lines.mutate(
         start=lines.day.truncate("M").cast("date"), known=seen.truncate("M").cast("date")
@@ -404,73 +404,6 @@ def acquisition(facts: ir.Table, spend: ir.Table, *, as_of: str) -> ir.Table:
         new_customers=both.new_customers.fill_null(0),
         **{name: both[name] for name in ("cost", "clicks", "leads")},
     )
-
-
-def experiment_moments(
-    days: ir.Table,
-    costs: ir.Table,
-    assignments: ir.Table,
-    experiments: ir.Table,
-    *,
-    as_of: str,
-) -> ir.Table:
-    """Experiment by arm: customers, and sums, squares and cross-products of what followed.
-
-    Intention to treat: every assigned customer counts, from the day of the first assignment for
-    ``window_days``; the covariate is margin of the 180 days before. Margin is less what serving
-    the customer cost on those days, so that a campaign pays for the calls it causes. A customer
-    put in two arms counts in the first, and is counted in ``switched``.
-    """
-    kept = ("customer_id", "day", "orders", "revenue", "margin", "margin_revenue")
-    zero = ibis.literal(0, "int64")
-    served = costs.select(
-        "customer_id",
-        day=costs.date,
-        orders=zero,
-        revenue=zero,
-        margin=-costs.amount,
-        margin_revenue=zero,
-    )
-    days = ibis.union(
-        days.select(*kept[:2], **{name: days[name].cast("int64") for name in kept[2:]}),
-        served,
-        distinct=False,
-    )
-    who = assignments.group_by("experiment_id", "customer_id").aggregate(
-        arm=assignments.arm.argmin(assignments.assigned_at),
-        assigned=assignments.assigned_date.min(),
-        arms=assignments.arm.nunique(),
-    )
-    length = experiment_list(experiments).select("experiment_id", "window_days")
-    who = who.join(length, "experiment_id")
-    seen = who.left_join(days, "customer_id").drop("customer_id_right")
-    age = seen.day.delta(seen.assigned, unit="day")
-    inside = age.notnull() & (age >= 0) & (age < seen.window_days)
-    early = age.notnull() & (age < 0) & (age >= -PRE_DAYS)
-    person = seen.group_by("experiment_id", "customer_id").aggregate(
-        arm=seen.arm.min(), window_days=seen.window_days.min(), arms=seen.arms.min(),
-        assigned=seen.assigned.min(),
-        orders=seen.orders.sum(where=inside).fill_null(0),
-        revenue=seen.revenue.sum(where=inside).fill_null(0),
-        margin=seen.margin.sum(where=inside).fill_null(0),
-        margin_revenue=seen.margin_revenue.sum(where=inside).fill_null(0),
-        pre_margin=seen.margin.sum(where=early).fill_null(0),
-    )  # fmt: skip
-    # Of 19 digits, so that their products have 38 (see _power).
-    exact = {
-        name: person[name].cast("decimal(19, 0)") for name in ("revenue", "margin", "pre_margin")
-    }
-    over = (person.assigned + person.window_days.as_interval("D")).cast("date")
-    return person.group_by("experiment_id", "arm").aggregate(
-        window_days=person.window_days.min(), n=person.count(),
-        complete=(over <= (ibis.date(as_of) + ibis.interval(days=1)).cast("date")).all(),
-        switched=person.count(where=person.arms > 1),
-        buyers=person.count(where=person.orders > 0), orders=person.orders.sum(),
-        margin_revenue=person.margin_revenue.sum(),
-        **{name: person[name].sum() for name in exact},
-        **{f"{name}_squares": (value * value).sum() for name, value in exact.items()},
-        margin_pre_margin=(exact["margin"] * exact["pre_margin"]).sum(),
-    )  # fmt: skip
 
 
 def assigned(assignments: ir.Table) -> ir.Table:
