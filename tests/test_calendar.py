@@ -118,16 +118,17 @@ class TestSeason:
         assert np.corrcoef(by.iloc[12:], seen.iloc[12:])[0, 1] > 0.95
 
 
-class TestMonths:
-    @pytest.fixture(scope="class")
-    def parts(self, now, models):
-        states, spends, months = now
-        terms = Terms(Horizon(12), margin_rate=0.4, cost_to_serve=1.0)
-        edges = calendar.month_edges(AS_OF, 12)
-        present = futures.futures(states, spends, models, edges, draws=60)
-        new = newcomers.newcomers(months, models, terms, AS_OF, 12, draws=60)
-        return present, new, newcomers.month_forecast(present, new, terms, AS_OF), terms
+@pytest.fixture(scope="module")
+def parts(now, models):
+    states, spends, months = now
+    terms = Terms(Horizon(12), margin_rate=0.4, cost_to_serve=1.0)
+    edges = calendar.month_edges(AS_OF, 12)
+    present = futures.futures(states, spends, models, edges, draws=60)
+    new = newcomers.newcomers(months, models, terms, AS_OF, 12, draws=60)
+    return present, new, newcomers.month_forecast(present, new, terms, AS_OF), terms
 
+
+class TestMonths:
     def test_two_lines_add_up(self, parts):
         _, new, table, terms = parts
         assert table["start"].tolist()[0] == pd.Timestamp("2026-01-01")
@@ -187,18 +188,19 @@ class TestArrivals:
         assert "none is expected" in rule
 
 
-class TestLedger:
-    @pytest.fixture(scope="class")
-    def record(self, now, models):
-        states, spends, months = now
-        present = futures.futures(
-            states, spends, models, calendar.month_edges(AS_OF, 6), draws=60
-        )
-        terms = Terms()
-        new = newcomers.newcomers(months, models, terms, AS_OF, 6, draws=60)
-        table = newcomers.month_forecast(present, new, terms, AS_OF)
-        return {"extra": {"forecast_months": ledger.kept(table)}}, table
+@pytest.fixture(scope="module")
+def record(now, models):
+    states, spends, months = now
+    present = futures.futures(
+        states, spends, models, calendar.month_edges(AS_OF, 6), draws=60
+    )
+    terms = Terms()
+    new = newcomers.newcomers(months, models, terms, AS_OF, 6, draws=60)
+    table = newcomers.month_forecast(present, new, terms, AS_OF)
+    return {"extra": {"forecast_months": ledger.kept(table)}}, table
 
+
+class TestLedger:
     def test_it_is_scored_on_what_happened(self, days, record):
         kept, table = record
         months = cohort_months(days[days["day"] <= pd.Timestamp("2026-03-31")])
