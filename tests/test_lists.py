@@ -125,7 +125,14 @@ def test_lists_of_the_forecast_hold_who_fits_and_consented(tmp_path, name):
     purpose = "email_marketing"
     done = lists.write_forecast_list("sample", name=name, purpose=purpose, out=str(out))
     header, *rows = rows_of(out)
-    assert header[:6] == ["customer_id", "first_order", "last_order", "orders", "revenue", "p_alive"]
+    assert header[:6] == [
+        "customer_id",
+        "first_order",
+        "last_order",
+        "orders",
+        "revenue",
+        "p_alive",
+    ]
     assert len(rows) == done.eligible > 10
     assert f"stand on the list {name} and have consented" in done.sentence()
     table = [dict(zip(header, row, strict=True)) for row in rows]

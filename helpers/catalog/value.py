@@ -226,9 +226,11 @@ ENTRIES = (
         "expected orders of the month x expected margin per order, summed over today's customers; "
         "customers to come are a line of their own",
         window="calendar months ahead", unit="money", needs=_SERVED,
-        pitfalls=("Today's customers bring less every month, because they leave; only with those to "
+        pitfalls=("Today's customers bring less every month, because they leave; only with those "
+                  "to "
                   "come can a month be held against what happened.",
-                  "Without two years of history it has no season: a year can be right where a month "
+                  "Without two years of history it has no season: a year can be right where a "
+                  "month "
                   "is not."),
         requirements=(39,), notebook="04",
     ),
