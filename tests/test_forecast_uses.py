@@ -32,7 +32,7 @@ def lines(rows) -> str:
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ([("a", "2026-01-05", 10), ("b", "2026-01-09", 10), ("c", "2026-02-09", -10)],
+        ([("a", "2026-01-05", 10), ("b", "2026-02-09", 10), ("c", "2026-02-09", -10)],
          "1 customers have no purchase left after refunds"),
         ([("a", "2026-01-05", 10), ("a", "2026-02-05", 0), ("b", "2026-02-07", 5)],
          "1 repeat purchase days brought nothing"),
