@@ -1,8 +1,10 @@
-"""How often predictive intervals hold what simulated shops earn, and what knowing the season is worth.
+"""How often predictive intervals hold what simulated shops earn, and what knowing the season is
+worth.
 
-Shops of the sample shop's law, season and growth included, without experiments: customers with their
-purchases over thirty months, and over the twelve months after. Each shop is forecast from its states
-alone, as notebook 04 does; orders have the law's values, and margins that stray from order to order.
+Shops of the sample shop's law, season and growth included, without experiments: customers with
+their purchases over thirty months, and over the twelve months after. Each shop is forecast from its
+states alone, as notebook 04 does; orders have the law's values, and margins that stray from order
+to order.
 Seeds are fixed.
 
     python benchmarks/forecast.py --shops 200
@@ -60,7 +62,9 @@ def known(days: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
     people["spend_frequency"] = spent["size"].reindex(people.index).fillna(0).astype(int)
     people["total_spend"] = spent["sum"].reindex(people.index).fillna(0.0)
     spends = people[people["spend_frequency"] > 0]
-    spends = pd.DataFrame({"frequency": spends["spend_frequency"], "total_spend": spends["total_spend"], "n": 1})
+    spends = pd.DataFrame(
+        {"frequency": spends["spend_frequency"], "total_spend": spends["total_spend"], "n": 1}
+    )
     months = repeat.assign(
         cohort=repeat["first_day"].dt.to_period("M").dt.to_timestamp(),
         start=repeat["day"].dt.to_period("M").dt.to_timestamp(),
@@ -80,7 +84,9 @@ def terms_of(days: pd.DataFrame) -> Terms:
     return Terms(Horizon(12), rate, _SERVICE, 0.1, rate_error=float(error), order_noise=noise)
 
 
-def one_shop(customers: int, seed: int, number: int, draws: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def one_shop(
+    customers: int, seed: int, number: int, draws: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Forecast one shop: intervals by tier and in total with what came, and orders by quarter."""
     days = shop_days(customers, seed, number)
     people, spends, months = known(days)
@@ -138,7 +144,12 @@ def main(shops: int, customers: int, draws: int, seed: int, write: bool) -> None
 
 
 def page(
-    intervals: pd.DataFrame, quarters: pd.DataFrame, shops: int, customers: int, draws: int, seed: int
+    intervals: pd.DataFrame,
+    quarters: pd.DataFrame,
+    shops: int,
+    customers: int,
+    draws: int,
+    seed: int,
 ) -> str:
     """Write both tables as a page."""
     rows = intervals.assign(
@@ -160,18 +171,24 @@ def page(
     share = errors["seasonal"] / errors["plain"]
     return (
         "# Forecasts of simulated shops\n\n"
-        f"{shops:,} shops of the sample shop's law without experiments, {customers:,} customers drawn "
-        f"over 42 months each, of whom those won in the first 30 are forecast over the 12 that follow; "
+        f"{shops:,} shops of the sample shop's law without experiments, {customers:,} customers "
+        "drawn "
+        "over 42 months each, of whom those won in the first 30 are forecast over the 12 that "
+        "follow; "
         f"{draws:,} draws, seed {seed}. Made by `make bench-forecast`.\n\n"
         "## Do 90% intervals of the margin of the next twelve months hold what came?\n\n"
-        "Of a 90% interval, 82.5 to 96% of 200 shops should be held. Customers are ranked by expected "
+        "Of a 90% interval, 82.5 to 96% of 200 shops should be held. Customers are ranked by "
+        "expected "
         "value; `came lower` and `came higher` say on which side of the interval the others lay, "
         "`width` is that of the interval as a share of the forecast, `bias` the mean error.\n\n"
-        "| customers | held | came lower | came higher | width | bias |\n|---|---:|---:|---:|---:|---:|\n"
+        "| customers | held | came lower | came higher | width | bias "
+        "|\n|---|---:|---:|---:|---:|---:|\n"
         + "\n".join(lines)
         + "\n\n## Is it worth knowing the season?\n\n"
-        "Orders of the four quarters that follow, absolute errors summed over quarters and shops; the "
-        f"season is estimated from each shop's own thirty months ({quarters['known'].mean():.0%} of "
+        "Orders of the four quarters that follow, absolute errors summed over quarters and "
+        "shops; the "
+        f"season is estimated from each shop's own thirty months ({quarters['known'].mean():.0%} "
+        "of "
         "shops had enough).\n\n"
         "| forecast | summed absolute error | share of the plain one's |\n|---|---:|---:|\n"
         f"| plain | {errors['plain']:,.0f} | 100% |\n"

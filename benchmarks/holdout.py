@@ -51,18 +51,21 @@ def section(title: str, about: str, check: BackTest) -> str:
     parts = [f"## {title}\n\n{about}; held out {check.horizon_days} days from each of:\n"]
     for row in backtest_tables.origins(check).itertuples():
         parts.append(
-            f"- {row.held_out_after:%Y-%m-%d}: {row.customers:,} customers, {row.orders:,.0f} orders "
+            f"- {row.held_out_after:%Y-%m-%d}: {row.customers:,} customers, {row.orders:,.0f} "
+            "orders "
             f"(said {row.orders_said:,.0f}), revenue {row.money:,.0f} (said {row.money_said:,.0f})"
         )
     for measure, name in (("money", "Revenue"), ("orders", "Orders")):
         parts.append(
-            f"\n{name}, all periods together:\n\n| rule | kind | forecast | actual | bias | mean error "
+            f"\n{name}, all periods together:\n\n| rule | kind | forecast | actual | bias | mean "
+            "error "
             "of total | MAE | RMSE | MSLE | Gini | decile error |\n"
             "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
         )
         for row in backtest_tables.rule_scores(check, measure).itertuples():
             parts.append(
-                f"| {row.rule} | {row.kind} | {row.forecast:,.0f} | {row.actual:,.0f} | {row.bias:+.1%} "
+                f"| {row.rule} | {row.kind} | {row.forecast:,.0f} | {row.actual:,.0f} | "
+                f"{row.bias:+.1%} "
                 f"| {row.total_error:.1%} | {row.mae:.3f} | {row.rmse:.3f} | {row.msle:.4f} "
                 f"| {row.gini:.3f} | {row.decile_error:.1%} |"
             )
@@ -81,7 +84,8 @@ def main(retail: str, write: bool) -> None:
         parts = [section(*tried(shop, month)) for shop, month in shops]
     text = (
         "# Forecasts held against months they had not seen\n\n"
-        "Three public shops, revenue, since none knows a cost. Up to three days of the past, each with "
+        "Three public shops, revenue, since none knows a cost. Up to three days of the past, "
+        "each with "
         "as much held out as the horizon of twelve months allows (at most half of the history). "
         "Choice: nearest customer by customer (root mean square error of money), and among those "
         "within 2% nearest in total. Made by `make bench-holdout`.\n\n" + "\n".join(parts)

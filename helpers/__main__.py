@@ -187,9 +187,7 @@ def new_shop(**given) -> None:
     help="Of those with this consent: wake-up, loyalty or next-order.",
 )
 @click.option("--out", default="", help="Another file; default: lists/ in the shop's folder.")
-def list_customers(
-    shop: str, month: str, purpose: str, value: bool, name: str, out: str
-) -> None:
+def list_customers(shop: str, month: str, purpose: str, value: bool, name: str, out: str) -> None:
     """Write the customers who may be written to, by their consent at a month's end.
 
     With --forecast: of these, who is falling silent, fit for the loyalty program, or due to order.

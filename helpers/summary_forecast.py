@@ -36,7 +36,8 @@ def run(
     lines = [
         *odd,
         f"{int(row['customers']):,} customers, {model}, {horizon:g} months, {discount:.1%} a year: "
-        f"{row['orders']:,.0f} orders ({row['orders_low']:,.0f} to {row['orders_high']:,.0f}), value "
+        f"{row['orders']:,.0f} orders ({row['orders_low']:,.0f} to {row['orders_high']:,.0f}), "
+        "value "
         f"{row['clv']:,.2f} ({row['clv_low']:,.2f} to {row['clv_high']:,.2f}); intervals are 90% "
         "predictive",
         "A summary has no dates: there is no season, no month and no check on history in this.",
@@ -62,5 +63,8 @@ def _scored(
     paid = (x > 0) & (mean > 0)
     spend = gamma_gamma.expected_spend(models.spend, x * paid, (x * mean).clip(0) * paid)
     return summary.assign(
-        p_alive=alive, expected_orders=orders, expected_spend=spend, clv=terms.net(later, later * spend)
+        p_alive=alive,
+        expected_orders=orders,
+        expected_spend=spend,
+        clv=terms.net(later, later * spend),
     )

@@ -65,11 +65,15 @@ class TestScores:
             "same rate": [2930.1, 0.557, 1.0237, 2.2119, 0.4010],
             "same as last period": [2457.0, 0.306, 0.8973, 1.9710, 0.3491],
         }
-        rows = check.scores[(check.scores["origin"] == CUTOFF) & (check.scores["measure"] == "orders")]
+        rows = check.scores[
+            (check.scores["origin"] == CUTOFF) & (check.scores["measure"] == "orders")
+        ]
         rows = rows.set_index("rule")
         assert (rows["actual"] == 1882).all()
         for rule, values in expected.items():
-            for name, value in zip(("forecast", "bias", "mae", "rmse", "msle"), values, strict=True):
+            for name, value in zip(
+                ("forecast", "bias", "mae", "rmse", "msle"), values, strict=True
+            ):
                 digits = {"forecast": 0.3, "bias": 6e-4}.get(name, 1.5e-4)
                 assert rows.loc[rule, name] == pytest.approx(value, abs=digits), (rule, name)
 
@@ -84,8 +88,12 @@ class TestScores:
         np.testing.assert_allclose(bins["Pareto/NBD"], model, atol=1e-3)
 
     def test_pooling_is_over_customers(self, check):
-        rows = check.scores[(check.scores["rule"] == "BG/NBD") & (check.scores["measure"] == "money")]
-        row = check.pooled[(check.pooled["rule"] == "BG/NBD") & (check.pooled["measure"] == "money")]
+        rows = check.scores[
+            (check.scores["rule"] == "BG/NBD") & (check.scores["measure"] == "money")
+        ]
+        row = check.pooled[
+            (check.pooled["rule"] == "BG/NBD") & (check.pooled["measure"] == "money")
+        ]
         n = rows["customers"]
         assert row["rmse"].item() == pytest.approx(np.sqrt((rows["rmse"] ** 2 * n).sum() / n.sum()))
         assert row["bias"].item() == pytest.approx(rows["error"].sum() / rows["actual"].sum())
@@ -127,20 +135,31 @@ class TestChoice:
         same = rows.assign(later_frequency=rows["frequency"], later_revenue=rows["total_spend"])
         check = backtest.backtest([Origin(CUTOFF, END, same, origins[0].months)], max_simulated=500)
         assert check.choice.best == check.choice.naive == "same as last period"
-        assert check.choice.used in ("BG/NBD", "MBG/NBD", "Pareto/NBD")
+        assert check.choice.used in ("BG/NBD", "MBG/NBD", "Pareto/NBD", "NBD")
         assert not check.choice.beats
         assert np.isnan(check.choice.regret)  # a single origin
 
     def test_equals_are_told_apart_by_the_total(self):
         rows = pd.DataFrame(
             [
-                (1, "a", "model", 1.00, 30.0), (1, "b", "model", 1.01, 5.0),
-                (1, "c", "naive", 2.00, 0.0),
+                (1, "BG/NBD", "model", 1.00, 30.0), (1, "MBG/NBD", "model", 1.01, 5.0),
+                (1, "same rate", "naive", 2.00, 0.0),
             ],
             columns=["origin", "rule", "kind", "rmse", "error"],
         ).assign(measure="money", customers=10, forecast=0.0, actual=100.0, mae=0.0, msle=0.0,
                  gini=0.0, decile_error=0.0, bias=0.0)  # fmt: skip
-        assert backtest.choose(rows).used == "b"
+        assert backtest.choose(rows).used == "MBG/NBD"
+
+    def test_nobody_leaving_is_a_model_too(self):
+        # where the models in which customers leave cannot be fitted, NBD still says when
+        rows = pd.DataFrame(
+            [(1, "NBD", "naive", 1.0, 3.0), (1, "same rate", "naive", 0.9, 1.0)],
+            columns=["origin", "rule", "kind", "rmse", "error"],
+        ).assign(measure="money", customers=10, forecast=0.0, actual=100.0, mae=0.0, msle=0.0,
+                 gini=0.0, decile_error=0.0, bias=0.0)  # fmt: skip
+        choice = backtest.choose(rows)
+        assert (choice.used, choice.naive, choice.best) == ("NBD", "same rate", "same rate")
+        assert not choice.beats
 
     def test_coverage_has_totals_and_tiers(self, check):
         table = check.coverage
@@ -210,7 +229,9 @@ class TestBadInput:
 
     def test_everyone_bought_once(self, origins):
         rows = origins[0].rows
-        once = rows.assign(frequency=0, last_day=rows["first_day"], spend_frequency=0, total_spend=0.0)
+        once = rows.assign(
+            frequency=0, last_day=rows["first_day"], spend_frequency=0, total_spend=0.0
+        )
         check = backtest.backtest([Origin(CUTOFF, END, once, origins[0].months)])
         assert "No repeat purchases" in check.reason
 
@@ -253,5 +274,5 @@ class TestBoosting:
         np.testing.assert_array_equal(one, two)
 
     def test_too_little(self):
-        with pytest.raises(boosting.TooLittle, match="50 customers with"):
+        with pytest.raises(boosting.TooLittleError, match="50 customers with"):
             boosting.fit(learnable(50, 1), "later_revenue")

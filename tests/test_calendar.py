@@ -28,7 +28,9 @@ def shop(seed: int, size: int = 3000, until: str = "2026-12-31") -> pd.DataFrame
     days = np.array(
         [SEASON.days_until(born[i], t) for i, t in zip(owner, time, strict=True)], dtype=float
     )
-    repeat = pd.DataFrame({"id": owner, "day": first[owner] + pd.to_timedelta(np.ceil(days), unit="D")})
+    repeat = pd.DataFrame(
+        {"id": owner, "day": first[owner] + pd.to_timedelta(np.ceil(days), unit="D")}
+    )
     every = pd.concat([pd.DataFrame({"id": np.arange(size), "day": first}), repeat])
     every = every.drop_duplicates(["id", "day"])
     every["first_day"] = every.groupby("id")["day"].transform("min")
@@ -118,18 +120,19 @@ class TestSeason:
         assert np.corrcoef(by.iloc[12:], seen.iloc[12:])[0, 1] > 0.95
 
 
-class TestMonths:
-    @pytest.fixture(scope="class")
-    def parts(self, now, models):
-        states, spends, months = now
-        terms = Terms(Horizon(12), margin_rate=0.4, cost_to_serve=1.0)
-        edges = calendar.month_edges(AS_OF, 12)
-        present = futures.futures(states, spends, models, edges, draws=60)
-        new = newcomers.newcomers(months, models, terms, AS_OF, 12, draws=60)
-        return present, new, newcomers.month_forecast(present, new, terms, AS_OF), terms
+@pytest.fixture(scope="module")
+def parts(now, models):
+    states, spends, months = now
+    terms = Terms(Horizon(12), margin_rate=0.4, cost_to_serve=1.0)
+    edges = calendar.month_edges(AS_OF, 12)
+    present = futures.futures(states, spends, models, edges, draws=60)
+    new = newcomers.newcomers(months, models, terms, AS_OF, 12, draws=60)
+    return present, new, newcomers.month_forecast(present, new, terms, AS_OF), terms
 
+
+class TestMonths:
     def test_two_lines_add_up(self, parts):
-        _, new, table, terms = parts
+        _, _, table, _ = parts
         assert table["start"].tolist()[0] == pd.Timestamp("2026-01-01")
         for name in ("orders", "revenue"):
             np.testing.assert_allclose(table[f"{name}_present"] + table[f"{name}_new"], table[name])
@@ -187,18 +190,17 @@ class TestArrivals:
         assert "none is expected" in rule
 
 
-class TestLedger:
-    @pytest.fixture(scope="class")
-    def record(self, now, models):
-        states, spends, months = now
-        present = futures.futures(
-            states, spends, models, calendar.month_edges(AS_OF, 6), draws=60
-        )
-        terms = Terms()
-        new = newcomers.newcomers(months, models, terms, AS_OF, 6, draws=60)
-        table = newcomers.month_forecast(present, new, terms, AS_OF)
-        return {"extra": {"forecast_months": ledger.kept(table)}}, table
+@pytest.fixture(scope="module")
+def record(now, models):
+    states, spends, months = now
+    present = futures.futures(states, spends, models, calendar.month_edges(AS_OF, 6), draws=60)
+    terms = Terms()
+    new = newcomers.newcomers(months, models, terms, AS_OF, 6, draws=60)
+    table = newcomers.month_forecast(present, new, terms, AS_OF)
+    return {"extra": {"forecast_months": ledger.kept(table)}}, table
 
+
+class TestLedger:
     def test_it_is_scored_on_what_happened(self, days, record):
         kept, table = record
         months = cohort_months(days[days["day"] <= pd.Timestamp("2026-03-31")])
@@ -245,7 +247,9 @@ class TestDrift:
         rng = np.random.default_rng(3)
         parts = []
         for year, rate in (("2023", 40.0), ("2024", 160.0)):
-            born = pd.Timestamp(f"{year}-03-01") + pd.to_timedelta(rng.integers(0, 90, 1500), unit="D")
+            born = pd.Timestamp(f"{year}-03-01") + pd.to_timedelta(
+                rng.integers(0, 90, 1500), unit="D"
+            )
             T = (AS_OF - born).days.to_numpy(float)
             seen = btyd.simulate_states(make_fit(0.6, rate, 0.8, 3.0, days_per_unit=1.0), T, rng)
             last = born + pd.to_timedelta(np.ceil(seen.recency), unit="D")

@@ -24,7 +24,7 @@ def test_the_master_file_is_read_whole():
 def test_purchase_model_of_the_sample(sample):
     """Fader, Hardie and Lee (2005), table 2: calibration to 1997-09-30, in weeks."""
     states = summaries.load(sample, "customer_states")
-    fit = btyd.fit_bgnbd(forecast.states_at(states, sample.end, days_per_unit=7.0))
+    fit = btyd.fit(forecast.states_at(states, sample.end, days_per_unit=7.0))
     assert fit.n == 2357
     assert [round(value, 3) for value in fit.parameters] == [0.243, 4.414, 0.793, 2.426]
     assert round(fit.log_likelihood, 1) == -9582.4

@@ -334,9 +334,7 @@ class TestInvariance:
 class TestIntervals:
     def test_a_sample_gives_the_interval_of_all(self, states, spend_states, models):
         whole, part = (
-            futures.clv_forecast(
-                states, spend_states, models, COSTS, draws=800, max_simulated=size
-            )
+            futures.clv_forecast(states, spend_states, models, COSTS, draws=800, max_simulated=size)
             for size in (10_000, 1000)
         )
         assert (whole.simulated, part.simulated) == (2357, 1000)

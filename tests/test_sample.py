@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 
 from helpers import summaries
-from helpers.chapters import cohort_tables, forecast_tables, intake, uplift_tables
+from helpers.chapters import backtest_tables, cohort_tables, forecast_tables, intake, uplift_tables
 from helpers.contract.shop import ROOT
 from helpers.measures import cohorts, ltv, metrics
-from helpers.models import btyd, forecast
+from helpers.models import btyd, forecast, futures
+from helpers.models.backtest import BackTest
 from helpers.models.terms import Terms
 from helpers.study import open_study
 
@@ -83,7 +84,7 @@ def test_margin_is_that_of_lines_with_a_known_cost(study, cohort_ages):
 
 def test_purchase_model_recovers_its_law(study):
     states = summaries.load(study, "customer_states")
-    fit = btyd.fit_bgnbd(forecast.states_at(states, study.end))
+    fit = btyd.fit(forecast.states_at(states, study.end))
     law = TRUTH["purchases"]
     for name in ("r", "a", "b"):
         error = fit.standard_errors[list(fit.names).index(name)]
@@ -96,7 +97,10 @@ def test_purchase_model_recovers_its_law(study):
 def test_forecast_of_a_year_holds_the_expectation(study, periods):
     states = summaries.load(study, "customer_states")
     terms = Terms(margin_rate=1.0)
-    view = forecast_tables.outlook(study, states, terms, "revenue", seed=1)
+    season = backtest_tables.load_season(study, states)
+    tried = {"check": BackTest("not tried here"), "season": season}
+    view = forecast_tables.outlook(study, states, terms, "revenue", seed=1, **tried)
+    assert season.helps and view.models.name == "BG/NBD with season"
     total = forecast_tables.total_row(view)
     true = TRUTH["next_12_months"]
     assert total["orders_low"] < true["orders"] < total["orders_high"]
@@ -126,7 +130,7 @@ def test_tiers_are_valued_customer_by_customer(study):
     )
     slow["value"] = slow["discounted_orders"] * (expected_spend * 0.4 - 0.3)
     top = slow.nlargest(round(len(slow) * 0.1), "value")["value"].sum()
-    found = forecast.clv_forecast(
+    found = futures.clv_forecast(
         valued, spend, models, terms, by="tier", draws=20
     ).totals.set_index("tier")
     assert found.loc["top 10%", "clv"] == pytest.approx(top, rel=1e-3)

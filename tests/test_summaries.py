@@ -150,11 +150,31 @@ def test_gaps_and_holdout(shop):
     known = defaultdict(int)
     for days in bought.values():
         before = [day for day in days if day <= split]
+        after = [day for day in days if split < day <= date(2025, 3, 31)]
         if before:
-            known[len(before) - 1, before[0], before[-1], len(days) - len(before)] += 1
-    found = summaries.load(study, "holdout_states", split=split.isoformat())
+            known[len(before) - 1, before[0], before[-1], len(after)] += 1
+    until = date(2025, 3, 31)
+    options = {"split": split.isoformat(), "until": until.isoformat()}
+    found = summaries.load(study, "customer_features", **options)
+    got = defaultdict(int)
+    for row in found.itertuples():
+        days = row.first_day.date(), row.last_day.date()
+        got[row.frequency, *days, row.later_frequency] += 1
+    assert got == known
+    assert (found["population"] == sum(known.values())).all()
+    assert (found["days_365"] <= found["frequency"] + 1).all()
+    assert "customer_id" not in found
+
+
+def test_cohorts_by_calendar_month(shop):
+    orders, study = shop
+    known = defaultdict(lambda: [0, 0])
+    for days in purchases(obvious_days(orders)).values():
+        for number, day in enumerate(days):
+            known[days[0].replace(day=1), day.replace(day=1)][min(number, 1)] += 1
+    found = summaries.load(study, "cohort_months")
     assert {
-        (r.frequency, r.first_day.date(), r.last_day.date(), r.holdout_frequency): r.n
+        (r.cohort.date(), r.start.date()): [r.new_customers, r.purchases]
         for r in found.itertuples()
     } == known
 

@@ -1,4 +1,5 @@
-"""Whether the forecast would have been right before: the back-test of a shop, in tables and words."""
+"""Whether the forecast would have been right before: the back-test of a shop, in tables and "
+"words."""
 
 import numpy as np
 import pandas as pd
@@ -83,7 +84,8 @@ _COLUMNS = ["rule", "kind", "forecast", "actual", "bias", "total_error", "rmse",
 
 
 def rule_scores(check: BackTest, measure: str = "money") -> pd.DataFrame:
-    """Give each rule's forecasts of all held-out periods together, best customer by customer first."""
+    """Give each rule's forecasts of all held-out periods together, best customer by customer
+    first."""
     if check.reason:
         return pd.DataFrame(columns=_COLUMNS)
     rows = check.pooled[check.pooled["measure"] == measure]
@@ -92,7 +94,15 @@ def rule_scores(check: BackTest, measure: str = "money") -> pd.DataFrame:
 
 def origins(check: BackTest) -> pd.DataFrame:
     """Give the origins: held out from and until, customers, what happened, what the model said."""
-    columns = ["held_out_after", "until", "customers", "orders", "orders_said", "money", "money_said"]
+    columns = [
+        "held_out_after",
+        "until",
+        "customers",
+        "orders",
+        "orders_said",
+        "money",
+        "money_said",
+    ]
     if check.reason:
         return pd.DataFrame(columns=columns)
     rows = check.scores[check.scores["rule"] == check.choice.used]
@@ -148,7 +158,10 @@ def season_table(found: SeasonCheck) -> pd.DataFrame:
     spread = 1.96 * np.sqrt(np.diag(found.season.log_covariance))
     level = found.season.intensity
     return pd.DataFrame(
-        {"month": names, "intensity": level, "low": level * np.exp(-spread), "high": level * np.exp(spread)}
+        {
+            "month": names, "intensity": level,
+            "low": level * np.exp(-spread), "high": level * np.exp(spread),
+        }
     )  # fmt: skip
 
 
@@ -192,7 +205,8 @@ def choice_sentence(check: BackTest) -> str:
     used, naive = row.loc[choice.used], row.loc[choice.naive]
     beats = "does better than" if choice.beats else "does no better than"
     parts = [
-        f"**{choice.used}** is used: of the purchase models it is nearest, customer by customer and "
+        f"**{choice.used}** is used: of the purchase models it is nearest, customer by customer "
+        "and "
         f"then in total. It {beats} the best naive rule, {choice.naive}: error of the total "
         f"{percent(used['total_error'], 1)} against {percent(naive['total_error'], 1)}, root mean "
         f"square error per customer {count(used['rmse'], 2)} against {count(naive['rmse'], 2)}."
@@ -200,14 +214,17 @@ def choice_sentence(check: BackTest) -> str:
     if choice.best != choice.used:
         kind = row.loc[choice.best, "kind"]
         parts.append(
-            f"Of all rules {choice.best} is nearest; it cannot say when, or with which interval, so "
-            f"it is a warning{' that the model is not worth its trouble' if kind == NAIVE else ''}: "
+            f"Of all rules {choice.best} is nearest; it cannot say when, or with which interval, "
+            "so "
+            "it is a "
+            f"warning{' that the model is not worth its trouble' if kind == NAIVE else ''}: "
             f"its error of the total is {percent(row.loc[choice.best, 'total_error'], 1)}."
         )
     if np.isfinite(choice.regret):
         parts.append(
             "Chosen by the earlier periods alone, the choice would have cost "
-            f"{percent(choice.regret, 1)} of the total on the newest, against the best in hindsight."
+            f"{percent(choice.regret, 1)} of the total on the newest, against the best in "
+            "hindsight."
         )
     else:
         parts.append("With a single held-out period, what choosing costs cannot be told.")

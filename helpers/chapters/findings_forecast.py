@@ -1,4 +1,5 @@
-"""What the pictures of the predictive CLV notebook show, in words (see `helpers.chapters.findings`)."""
+"""What the pictures of the predictive CLV notebook show, in words (see "
+"`helpers.chapters.findings`)."""
 
 import pandas as pd
 
@@ -39,7 +40,8 @@ def holdout(check: BackTest, money: Money) -> Finding:
         f"{money(top['actual'] / top['customers'])} each.",
         f"From {used['origin']:%d %B %Y} to {used['end']:%d %B %Y} the {count(used['customers'])} "
         f"customers known by then brought {money(used['actual'])}; {check.choice.used} said "
-        f"{money(used['forecast'])}, off by {percent(used['bias'], 1)}. Tenth by tenth, the errors add "
+        f"{money(used['forecast'])}, off by {percent(used['bias'], 1)}. Tenth by tenth, the "
+        "errors add "
         f"up to {percent(used['decile_error'], 1)} of the total; its ranking reaches a Gini of "
         f"{ratio(used['gini'])}, where 1 is the true order.",
     )
@@ -54,7 +56,8 @@ def holdout_bins(check: BackTest) -> Finding:
     worst = table.loc[(off * table["customers"]).idxmax()]
     return Finding(
         "How often customers bought before says how often they bought after",
-        f"Bars beside each other of held-out orders per customer by earlier repeat purchases: actual, "
+        "Bars beside each other of held-out orders per customer by earlier repeat purchases: "
+        "actual, "
         f"{used} and {check.choice.naive}.",
         f"Most orders were missed among customers with {worst['frequency']} repeat purchase days: "
         f"{ratio(worst['actual'])} each, where {used} said {ratio(worst[used])} and "
@@ -71,10 +74,12 @@ def season(found: SeasonCheck) -> Finding:
     used = "it is used" if found.helps else "it is not used"
     return Finding(
         f"Knowing the season {word} the error of a quarter's orders",
-        "Lines of orders by month of the customers known at the cut-off: actual, forecast without and "
+        "Lines of orders by month of the customers known at the cut-off: actual, forecast "
+        "without and "
         f"with season; summed errors by quarter {count(found.plain_error)} and "
         f"{count(found.seasonal_error)}.",
-        f"After {found.cutoff:%d %B %Y}, errors by quarter add up to {count(found.plain_error)} orders "
+        f"After {found.cutoff:%d %B %Y}, errors by quarter add up to {count(found.plain_error)} "
+        "orders "
         f"without season and {count(found.seasonal_error)} with it, of "
         f"{count(found.months['actual'].sum())} orders: {used}.",
     )
@@ -86,11 +91,14 @@ def forecast_months(months: pd.DataFrame, money: Money) -> Finding:
         return nothing("Without a forecast there is nothing to show month by month.")
     best, least = months.loc[months["revenue"].idxmax()], months.loc[months["revenue"].idxmin()]
     return Finding(
-        f"{month_of(best['start'])} is expected to be the best month, with {money(best['revenue'])}",
+        f"{month_of(best['start'])} is expected to be the best month, with "
+        f"{money(best['revenue'])}",
         f"Line with a band of expected revenue by month: most {money(best['revenue'])} in "
-        f"{month_of(best['start'])}, least {money(least['revenue'])} in {month_of(least['start'])}.",
+        f"{month_of(best['start'])}, least {money(least['revenue'])} in "
+        f"{month_of(least['start'])}.",
         f"{month_of(best['start'])}: {money(best['revenue'])} (90% interval "
-        f"{money(best['revenue_low'])} to {money(best['revenue_high'])}). Over these months revenue "
+        f"{money(best['revenue_low'])} to {money(best['revenue_high'])}). Over these months "
+        "revenue "
         f"adds up to {money(months['revenue'].sum())} and the margin left after service to "
         f"{money(months['net'].sum())}.",
     )
@@ -129,14 +137,17 @@ def drift(found: Drift) -> Finding:
     odd = ", ".join(apart["cohort"])
     return Finding(
         title,
-        "Points with intervals of repeat purchases that a new customer is expected to make in a year, "
+        "Points with intervals of repeat purchases that a new customer is expected to make in a "
+        "year, "
         f"by cohort: all {ratio(everyone['expected'])}, {newest['cohort']} "
         f"{ratio(newest['expected'])}.",
-        f"A new customer is expected to buy {ratio(everyone['expected'])} times again in a year, one "
+        f"A new customer is expected to buy {ratio(everyone['expected'])} times again in a year, "
+        "one "
         f"of the newest cohorts ({newest['cohort']}) {ratio(newest['expected'])} (95% interval "
         f"{ratio(newest['low'])} to {ratio(newest['high'])}). "
         + (f"Apart from the rest: {odd}. " if odd else "No cohort stands clearly apart. ")
-        + f"By Akaike's criterion, models by cohort are {'better' if found.gain > 0 else 'worse'} by "
+        + "By Akaike's criterion, models by cohort are "
+        f"{'better' if found.gain > 0 else 'worse'} by "
         f"{count(abs(found.gain), 1)}: {'split' if found.advice == 'split' else 'keep one model'}.",
     )
 
@@ -154,7 +165,8 @@ def thirds(table: pd.DataFrame, money: Money) -> Finding:
         f"{label(most).capitalize()} sets customers apart most",
         "Bars beside each other of value per customer by third of recency, frequency and spend; by "
         f"{most} from {money(low['per_customer'])} to {money(top['per_customer'])}.",
-        f"By {most}, the upper third is worth {money(top['per_customer'])} a customer and the lower "
+        f"By {most}, the upper third is worth {money(top['per_customer'])} a customer and the "
+        "lower "
         f"third {money(low['per_customer'])}.",
     )
 
@@ -166,8 +178,10 @@ def what_if(table: pd.DataFrame, money: Money) -> Finding:
     plain = table[(table["frequency"] == 1) & (table["margin"] == 0)].sort_values("churn")
     first, last = plain.iloc[0], plain.iloc[-1]
     return Finding(
-        f"Leaving {abs(first['churn'] - 1):.0%} less readily is worth {percent(first['change'], 1)}",
-        "Falling lines of value by how readily customers leave, side by side for paces of buying: at "
+        f"Leaving {abs(first['churn'] - 1):.0%} less readily is worth "
+        f"{percent(first['change'], 1)}",
+        "Falling lines of value by how readily customers leave, side by side for paces of "
+        "buying: at "
         f"today's pace from {money(first['value'])} to {money(last['value'])}.",
         f"At today's pace and margin, {abs(first['churn'] - 1):.0%} less readiness to leave brings "
         f"{money(first['value'])}, as much more {money(last['value'])}.",

@@ -58,7 +58,8 @@ def sentence(table: pd.DataFrame) -> str:
         )
     held = int(table["inside"].sum())
     said = (
-        f"{count(held)} of {count(len(table))} published forecasts hold what happened so far within "
+        f"{count(held)} of {count(len(table))} published forecasts hold what happened so far "
+        "within "
         "their 90% intervals. They overlap: several that miss the same months are one miss."
     )
     drifting = ledger.alarms(table)

@@ -27,7 +27,8 @@ class Outlook:
     """A forecast and what it stands on; without models, only the reason why there is none.
 
     ``valued``: states with their tier, as valued in the engine; ``months``: profit and loss by
-    calendar month, customers to come included; ``coming``: how many of those were expected, and why.
+    calendar month, customers to come included; ``coming``: how many of those were expected, and
+    why.
     """
 
     reason: str
@@ -121,7 +122,7 @@ def outlook(
         cohort=valued["first_day"].dt.to_period("Q").astype(str),
     )
     found = futures.clv_forecast(valued, spend, models, terms, by="tier", seed=seed)
-    ahead = month_edges(study.end, max(int(round(terms.horizon.days / 30.4375)), 1))
+    ahead = month_edges(study.end, max(round(terms.horizon.days / 30.4375), 1))
     present = futures.futures(valued, spend, models, ahead, draws=200, seed=seed)
     months = summaries.load(study, "cohort_months")
     new = newcomers.newcomers(
@@ -204,14 +205,28 @@ def tiers(view: Outlook) -> pd.DataFrame:
     per_customer = {name: table[column] / table["customers"] for name, column in each.items()}
     still = np.nan
     if "residual" in view.valued:
-        still = view.valued.groupby("tier", observed=False)["residual"].sum().reindex(TIERS).to_numpy()
+        still = (
+            view.valued.groupby("tier", observed=False)["residual"].sum().reindex(TIERS).to_numpy()
+        )
         still = still[: len(table)]
-    return table.assign(share=table["clv"] / table["clv"].sum(), residual=still, **per_customer)[columns]
+    return table.assign(share=table["clv"] / table["clv"].sum(), residual=still, **per_customer)[
+        columns
+    ]
 
 
 def cohorts(view: Outlook, seed: int, *, least: int = 0) -> pd.DataFrame:
-    """Give the forecast by quarter of first purchase; quarters below ``least`` join the one before."""
-    columns = ["cohort", "customers", "orders", "revenue", "clv", "clv_low", "clv_high", "per_customer"]
+    """Give the forecast by quarter of first purchase; quarters below ``least`` join the one
+    before."""
+    columns = [
+        "cohort",
+        "customers",
+        "orders",
+        "revenue",
+        "clv",
+        "clv_low",
+        "clv_high",
+        "per_customer",
+    ]
     if view.forecast is None:
         return pd.DataFrame(columns=columns)
     found = futures.clv_forecast(
@@ -385,8 +400,10 @@ def residual_sentence(view: Outlook, money) -> str:
     total = total_row(view)
     share = total["clv"] / still if still else np.nan
     return (
-        f"`clv_residual`, all that today's customers are still expected to bring, is {money(still)}, "
-        f"{money(still / total['customers'])} each; the horizon holds {percent(share)} of it. It has "
+        "`clv_residual`, all that today's customers are still expected to bring, is "
+        f"{money(still)}, "
+        f"{money(still / total['customers'])} each; the horizon holds {percent(share)} of it. It "
+        "has "
         "no interval: how long customers stay beyond what has been seen is the model's word alone."
     )
 
@@ -399,7 +416,8 @@ def coming_sentence(view: Outlook, money) -> str:
     share = new["revenue_new"].sum() / max(new["revenue"].sum(), 1e-9)
     return (
         f"Customers not yet won are expected to bring {money(new['revenue_new'].sum())} of "
-        f"{money(new['revenue'].sum())} ({percent(share)}), with {count(new['new_customers'].sum())} "
+        f"{money(new['revenue'].sum())} ({percent(share)}), with "
+        f"{count(new['new_customers'].sum())} "
         f"of them: {view.coming}. They are no part of the value above."
     )
 
@@ -422,7 +440,8 @@ def limits_sentence(view: Outlook, check: BackTest, season: SeasonCheck) -> str:
     known = "the season and its error are in it; " if view.models.season is not None else ""
     return (
         f"{seen} The interval of the total comes from {count(view.forecast.simulated)} customers "
-        f"simulated many times over; the error of the margin rate is in it, {known}a change of price "
+        f"simulated many times over; the error of the margin rate is in it, {known}a change of "
+        "price "
         "or assortment is not."
     )
 

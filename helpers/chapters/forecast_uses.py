@@ -110,7 +110,9 @@ def candidates(study: Study, view: Outlook, states: pd.DataFrame) -> pd.DataFram
     granted = summaries.consenting(study)
     least, rows = study.shop.privacy.min_cell, []
     for name in prediction.LISTS:
-        chosen = prediction.candidates(scored, summaries.loyalty_members(study), name, str(study.end))
+        chosen = prediction.candidates(
+            scored, summaries.loyalty_members(study), name, str(study.end)
+        )
         allowed = chosen.semi_join(granted, "customer_id") if granted is not None else None
         found = study.con.execute(
             chosen.aggregate(n=chosen.count(), value=chosen.value.sum(), p=chosen.p_alive.mean())
@@ -144,7 +146,8 @@ def lists_sentence(table: pd.DataFrame, money) -> str:
         said.append(f"{number} {words[row.list]}")
     text = "; ".join(said)
     return (
-        f"{text[:1].upper()}{text[1:]}. `python -m helpers list --forecast wake-up --purpose email_marketing` "
+        f"{text[:1].upper()}{text[1:]}. `python -m helpers list --forecast wake-up --purpose "
+        "email_marketing` "
         "writes a list with the shop's own ids into the shop's folder, of those who consented only."
     )
 
@@ -179,7 +182,9 @@ def what_if_panels(table: pd.DataFrame) -> pd.DataFrame:
     """Give the value by readiness to leave, at today's margin, one panel per pace of buying."""
     today = table[table["margin"] == 0]
     pace = [
-        "today's pace" if step == 1 else f"{abs(step - 1):.0%} {'more' if step > 1 else 'less'} often"
+        "today's pace"
+        if step == 1
+        else f"{abs(step - 1):.0%} {'more' if step > 1 else 'less'} often"
         for step in today["frequency"]
     ]
     return today.assign(pace=pace)
@@ -238,20 +243,24 @@ def cautions(
     said, customers = [], int(states["n"].sum())
     returned = int(scope["customers"].iloc[0]) - customers
     if returned:
-        said.append(f"{count(returned)} customers have no purchase left after refunds: not modelled.")
+        said.append(
+            f"{count(returned)} customers have no purchase left after refunds: not modelled."
+        )
     if not customers:
         return [*said, "Nobody has bought anything yet."]
     days = int((states["frequency"] * states["n"]).sum())
     paid = int((spend["frequency"] * spend["n"]).sum())
     if days > paid:
         said.append(
-            f"{count(days - paid)} repeat purchase days brought nothing after refunds: they count as "
+            f"{count(days - paid)} repeat purchase days brought nothing after refunds: they "
+            "count as "
             "purchases, and not as spend."
         )
     heavy = int(states.loc[states["frequency"] > 300, "n"].sum())
     if heavy:
         said.append(
-            f"{count(heavy)} customers with more than 300 repeat purchase days look like resellers: "
+            f"{count(heavy)} customers with more than 300 repeat purchase days look like "
+            "resellers: "
             "they are in the forecast and may carry much of it."
         )
     if not days:

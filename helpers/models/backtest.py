@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from helpers.errors import DataError
-from helpers.models.forecast import MODEL, Day, counted
+from helpers.models.btyd import MODELS
+from helpers.models.forecast import MODEL, SEASONED, Day
 from helpers.models.futures import clv_forecast
-from helpers.models.rules import NAIVE, PURCHASE, Origin, Told, rules
+from helpers.models.rules import NAIVE, Origin, Told, rules
 from helpers.models.terms import Horizon, Terms
 
 # Rules whose error per customer is this near to the lowest count as equals; the total decides.
@@ -28,10 +29,11 @@ class Choice:
     """Which rule did best before, which model the forecast uses, and what choosing costs.
 
     ``best``: the rule of any kind that the scores choose; ``used``: the purchase model they choose,
-    which alone can say when, with intervals; ``naive``: the best naive rule; ``beats``: whether the
-    model used does better than it. ``regret``: chosen by the earlier origins, how much larger the error of the
-    total of money was on the last one than that of the best rule there, as a share of the total (see
-    `_regret`); missing with a single origin.
+    which alone can say when, with intervals (NBD, in which nobody leaves, is one of them);
+    ``naive``: the best naive rule; ``beats``: whether the model used does better than it.
+    ``regret``: chosen by the earlier origins, how much larger the error of the total of money was
+    on the last one than that of the best rule there, as a share of the total (see `_regret`);
+    missing with a single origin.
     """
 
     best: str
@@ -45,11 +47,11 @@ class Choice:
 class BackTest:
     """How every rule did on months that it had not seen.
 
-    ``reason``: why there is no check, and then there is nothing else. ``scores``: one row per origin,
-    rule and measure (orders, money); ``pooled``: the same over all origins; ``deciles``: forecast and
-    actual by tenths of customers ranked by the model used, on the last origin; ``bins``: mean orders
-    by earlier frequency on the last origin; ``coverage``: what the model's 90% intervals held;
-    ``left_out``: rules that could not be tried, and why.
+    ``reason``: why there is no check, and then there is nothing else. ``scores``: one row per
+    origin, rule and measure (orders, money); ``pooled``: the same over all origins; ``deciles``:
+    forecast and actual by tenths of customers ranked by the model used, on the last origin;
+    ``bins``: mean orders by earlier frequency there; ``coverage``: what the model's 90% intervals
+    held; ``left_out``: rules that could not be tried, and why.
     """
 
     reason: str
@@ -99,17 +101,16 @@ def backtest(origins: Iterable[Origin], *, max_simulated: int = 4_000) -> BackTe
         return BackTest("The history is too short to hold months out: it takes about a year.")
     if not origins[0].orders.sum():
         return BackTest("Nobody who was a customer at the cutoff has bought since.")
-    tried = []
-    for origin in origins:
-        told = _told(origin, left)
-        # where no model can be fitted yet, there is no forecast to check
-        if any(rules(seasoned=True)[name][0] == PURCHASE for name in told):
-            tried.append((origin, told))
+    answers = [(origin, _told(origin, left)) for origin in origins]
+    # where no model can be fitted yet, there is no forecast to check
+    tried = [(origin, told) for origin, told in answers if _modelled(told)]
     if not tried:
-        return BackTest(f"No purchase model fits what was known then. {left.get(MODEL, '')}".strip())
+        return BackTest(
+            f"No purchase model fits what was known then. {left.get(MODEL, '')}".strip()
+        )
     everywhere = set.intersection(*(set(told) for _, told in tried))
     origins, told = [origin for origin, _ in tried], [found for _, found in tried]
-    if not any(rules(seasoned=True)[name][0] == PURCHASE for name in everywhere):
+    if not _modelled(everywhere):
         origins, told = origins[:1], told[:1]
         everywhere = set(told[0])
     scores = _scores(origins, told, everywhere)
@@ -140,6 +141,12 @@ def _told(origin: Origin, left: dict[str, str]) -> dict[str, Told]:
     return found
 
 
+def _modelled(names: Iterable[str]) -> list[str]:
+    """Name the rules among these that rest on a purchase model, the one without leaving
+    included."""
+    return [name for name in names if name.removesuffix(SEASONED) in MODELS]
+
+
 def _scores(origins: list[Origin], told: list[dict[str, Told]], names: set[str]) -> pd.DataFrame:
     """Score what rules said: one row per origin, rule and measure."""
     kinds, rows = rules(seasoned=True), []
@@ -150,7 +157,12 @@ def _scores(origins: list[Origin], told: list[dict[str, Told]], names: set[str])
             said = found[name]
             pairs = ((said.orders, origin.orders), (said.money, origin.money))
             for measure, (forecast, actual) in zip(MEASURES, pairs, strict=True):
-                key = {"origin": origin.cutoff, "end": origin.end, "rule": name, "kind": kinds[name][0]}
+                key = {
+                    "origin": origin.cutoff,
+                    "end": origin.end,
+                    "rule": name,
+                    "kind": kinds[name][0],
+                }
                 rows.append({**key, "measure": measure, **score(forecast, actual)})
     return pd.DataFrame(rows)
 
@@ -220,7 +232,8 @@ def pool(scores: pd.DataFrame) -> pd.DataFrame:
     """Pool the scores of all origins: one row per rule and measure.
 
     bias is sum over sum; total_error is the mean over origins of the absolute error of the total,
-    as a share; mae, rmse and msle are over all customers of all origins, gini and decile_error mean.
+    as a share; mae, rmse and msle are over all customers of all origins, gini and decile_error
+    mean.
     """
     rows = scores.assign(
         absolute=(scores["error"] / scores["actual"]).abs(), square=scores["rmse"] ** 2
@@ -255,8 +268,8 @@ def choose(scores: pd.DataFrame) -> Choice:
     """
     money = scores[scores["measure"] == "money"]
     best = _best(money)
-    used = _best(money[money["kind"] == PURCHASE])
-    naive = _best(money[money["kind"] == NAIVE])
+    used = _best(money[money["rule"].isin(_modelled(money["rule"].unique()))])
+    naive = _best(money[(money["kind"] == NAIVE) & (money["rule"] != used)])
     return Choice(
         best=best,
         used=used,
@@ -334,8 +347,3 @@ def _tiers(money: np.ndarray) -> np.ndarray:
     place = np.empty(len(money))
     place[np.argsort(-money, kind="stable")] = (np.arange(len(money)) + 0.5) / max(len(money), 1)
     return (np.searchsorted([0.1, 0.3, 0.6], place) + 1).astype(str)
-
-
-def reason_not(states: pd.DataFrame, days: int, *, min_days: int = 28) -> str:
-    """Say why a held-out period of so many days is too short; empty if it is not."""
-    return "" if days >= min_days else f"{counted(days, 'day')} held out: a check needs {min_days}."

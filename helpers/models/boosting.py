@@ -23,7 +23,7 @@ _WORDS = ["channel", "main_category"]
 _LEAST, _MOST_WORDS = 300, 30
 
 
-class TooLittle(DataError):
+class TooLittleError(DataError):
     """There is too little to learn from; the message says of what."""
 
 
@@ -74,14 +74,15 @@ def fit(rows: pd.DataFrame, money: str) -> Boosting:
     """Learn from customers whose results are known: ``later_frequency`` and the column ``money``.
 
     Seeded and single-threaded in effect: the same rows in any order give the same answer. Raises
-    TooLittle where fewer than 300 customers, or fewer than 100 buyers, are there to learn from.
+    TooLittleError where fewer than 300 customers, or fewer than 100 buyers, are there to learn
+    from.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     rows = rows.sort_values(list(rows.columns), kind="stable", ignore_index=True)
     bought = (rows["later_frequency"] > 0).to_numpy()
     if len(rows) < _LEAST or not 100 <= bought.sum() < len(rows):
-        raise TooLittle(
+        raise TooLittleError(
             f"{len(rows):,} customers with {int(bought.sum()):,} buyers to learn from: boosting "
             f"needs {_LEAST} with 100 buyers, and some who did not buy."
         )

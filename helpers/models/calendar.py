@@ -96,7 +96,8 @@ class SeasonCheck:
 
 
 def season_cutoff(first_day: Day, as_of: Day) -> pd.Timestamp | None:
-    """Choose the day to check a season from: two years known before, three to twelve months after."""
+    """Choose the day to check a season from: two years known before, three to twelve months
+    after."""
     first, last = pd.Timestamp(first_day).to_period("M"), pd.Timestamp(as_of).to_period("M")
     after = min(12, (last - first).n + 1 - 24)
     return (last - after).end_time.normalize() if after >= 3 else None
@@ -139,8 +140,8 @@ def check_season(
 
 
 def month_edges(as_of: Day, months: int) -> np.ndarray:
-    """Give the days from ``as_of`` (a month's last day) at which each calendar month ends: 0, 31, ..."""
+    """Give the days from ``as_of`` (a month's last day) at which each calendar month ends: 0,
+    31, ..."""
     as_of = pd.Timestamp(as_of)
     ends = [(as_of.to_period("M") + k).end_time.normalize() for k in range(1, months + 1)]
     return np.array([0.0, *((end - as_of).days for end in ends)])
-

@@ -1,7 +1,7 @@
 """A summary made by another package in place of orders: frequency, recency, T, monetary_value.
 
 lifetimes and pymc-marketing reduce orders to one row per customer: repeat purchases, time from the
-first to the last, time from the first to the end, and mean spend per repeat purchase. That is enough
+first to the last, time from the first to the end, and mean spend per repeat purchase. Enough
 for the models. It has no dates, so it shows no season, no months and no back-test, and no tiers or
 lists of a shop either.
 """
@@ -103,10 +103,15 @@ def _check(rows: pd.DataFrame) -> None:
 
 
 def _odd(rows: pd.DataFrame, paid: pd.Series) -> list[str]:
-    unpaid, heavy = int(((rows["frequency"] > 0) & ~paid).sum()), int((rows["frequency"] > 300).sum())
+    unpaid, heavy = (
+        int(((rows["frequency"] > 0) & ~paid).sum()),
+        int((rows["frequency"] > 300).sum()),
+    )
     said = []
     if unpaid:
-        said.append(f"{unpaid:,} repeat buyers have no positive monetary_value: no spend of theirs is used.")
+        said.append(
+            f"{unpaid:,} repeat buyers have no positive monetary_value: no spend of theirs is used."
+        )
     if heavy:
         said.append(f"{heavy:,} customers with more than 300 repeat purchases look like resellers.")
     return said

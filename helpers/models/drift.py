@@ -48,6 +48,10 @@ def compare_cohorts(
     the others as far as its data do not speak (`fit_segments`). Splitting is advised
     only where the sum of the cohorts' AIC lies clearly (by 10) below that of one model.
     """
+    if len(models.purchase.names) < 4:
+        return Drift(
+            "In this model nobody leaves, so cohorts cannot differ in it but by pace.", NONE
+        )
     half = _half_years(states)
     if half.nunique() < 2:
         return Drift(
@@ -76,7 +80,12 @@ def compare_cohorts(
 
 
 def _row(
-    name: str, fit: PurchaseFit, customers: int, repeaters: int, draws: int, rng: np.random.Generator
+    name: str,
+    fit: PurchaseFit,
+    customers: int,
+    repeaters: int,
+    draws: int,
+    rng: np.random.Generator,
 ) -> dict:
     year = DAYS_PER_YEAR / fit.days_per_unit
     moved = [

@@ -230,8 +230,8 @@ def score_states(
     p_alive_before (30 days ago, had nothing been bought since; 1 if something was), p_active (at
     least one order within the horizon), p_30 and p_90 (within so many days), next_days (median wait
     for the next order of one who is active), expected_orders and discounted_orders of one customer,
-    residual_orders (all that are still to come, discounted; only with a discount rate), expected_spend
-    (revenue per order), clv and, where known, residual (both of one customer).
+    residual_orders (all that are still to come, discounted; only with a discount rate),
+    expected_spend (revenue per order), clv and, where known, residual (both of one customer).
     expected_spend is exact if ``states`` carries spend_frequency and total_spend (the sum over its
     customers); else the mean of customers with the same frequency.
     """
@@ -254,7 +254,9 @@ def score_states(
         p_alive=alive,
         p_alive_before=_alive_before(models, scores),
         **within,
-        next_days=clock.days_until(np.minimum(btyd.median_wait(fit, at), _FAR / clock.days_per_unit)),
+        next_days=clock.days_until(
+            np.minimum(btyd.median_wait(fit, at), _FAR / clock.days_per_unit)
+        ),
         expected_orders=alive * steps.sum(axis=1)[pairs[2]],
         discounted_orders=discounted,
         expected_spend=spend,

@@ -201,7 +201,8 @@ class _Book:
 
     @cached_property
     def _days(self) -> tuple[np.ndarray, ...]:
-        """All days since the first purchase of anybody, and the place of each state's two in them."""
+        """All days since the first purchase of anybody, and the place of each state's two in
+        them."""
         days = [pd.to_datetime(self.states[n]).to_numpy("datetime64[D]") for n in STATE[1:]]
         start = days[0].min()
         every = np.arange(start, days[1].max() + 1)
@@ -273,9 +274,7 @@ def _people(
 
 def _each(at: States, row: np.ndarray) -> States:
     """Give the states of single customers."""
-    return States(
-        at.frequency[row], at.recency[row], at.T[row], days_per_unit=at.days_per_unit
-    )
+    return States(at.frequency[row], at.recency[row], at.T[row], days_per_unit=at.days_per_unit)
 
 
 def _deal_spend(
@@ -302,9 +301,7 @@ def _deal_spend(
     return np.where(has, frequency, 0), np.where(has, total[dealt], 0.0)
 
 
-def _simulate(
-    book: _Book, people: _People, models: Models, rng: np.random.Generator
-) -> np.ndarray:
+def _simulate(book: _Book, people: _People, models: Models, rng: np.random.Generator) -> np.ndarray:
     """One possible future: orders and revenue by step and group, (2, steps, groups)."""
     edges = models.clock.ahead(book.edges)
     drawn = btyd.simulate_purchases(models.purchase, people.at, edges[-1], rng)
@@ -458,7 +455,9 @@ def customer_ranges(
     one = replace(at, n=np.ones(len(at)))
     mean_total = (states["total_spend"] / states["n"]).to_numpy(float)
     owner = np.arange(len(states))
-    people = _People(owner, one, states["spend_frequency"].to_numpy(), mean_total, owner, np.ones(1))
+    people = _People(
+        owner, one, states["spend_frequency"].to_numpy(), mean_total, owner, np.ones(1)
+    )
     book = _Book(states, states, one, distinct_pairs(one), owner, list(owner),
                  np.array([0.0, terms.horizon.days]))  # fmt: skip
     drawn = _each_draw(book, people, models, draws, np.random.default_rng(seed))

@@ -44,10 +44,10 @@ def entries(records: Mapping[str, dict]) -> pd.DataFrame:
 def scored(made: pd.DataFrame, months: pd.DataFrame, until: str) -> pd.DataFrame:
     """Score every earlier forecast on the months that are over: one row per forecast and measure.
 
-    ``made``: `entries`; ``months``: ``cohort_months`` as known now; ``until``: the last whole month.
-    orders: repeat purchase days of customers won by the month of publication; revenue: of all, also
-    those won since. forecast, low, high and actual are sums over the ``months`` that have passed;
-    bias is (forecast - actual) / actual.
+    ``made``: `entries`; ``months``: ``cohort_months`` as known now; ``until``: the last whole
+    month. orders: repeat purchase days of customers won by the month of publication; revenue: of
+    all, also those won since. forecast, low, high and actual are sums over the ``months`` that
+    have passed; bias is (forecast - actual) / actual.
     """
     start = pd.to_datetime(months["start"]).dt.strftime("%Y-%m")
     cohort = pd.to_datetime(months["cohort"]).dt.strftime("%Y-%m")
@@ -91,15 +91,19 @@ def alarms(table: pd.DataFrame) -> list[str]:
         word = "above" if newest["bias"] > 0 else "below"
         if not newest["inside"] and abs(newest["bias"]) >= LARGE:
             found.append(
-                f"The forecast of {name} published in {newest['made']} lies {word} what happened, by "
+                f"The forecast of {name} published in {newest['made']} lies {word} what "
+                "happened, by "
                 f"{abs(newest['bias']):.0%} and outside its interval: fit anew, and look at 04 for "
                 "cohorts that differ."
             )
-        elif len(side) == IN_A_ROW and abs(side.sum()) == IN_A_ROW and (
-            rows["bias"].tail(IN_A_ROW).abs().min() >= LARGE
+        elif (
+            len(side) == IN_A_ROW
+            and abs(side.sum()) == IN_A_ROW
+            and (rows["bias"].tail(IN_A_ROW).abs().min() >= LARGE)
         ):
             found.append(
-                f"The last {IN_A_ROW} forecasts of {name} all lie {word} what happened by a tenth or "
+                f"The last {IN_A_ROW} forecasts of {name} all lie {word} what happened by a "
+                "tenth or "
                 "more: the model may be drifting."
             )
     return found

@@ -48,7 +48,12 @@ def arrivals(new: pd.Series, ahead: int) -> tuple[np.ndarray, float, float, str]
     """
     values = new.to_numpy(float)
     if not values[-3:].sum():
-        return np.zeros(ahead), 0.0, 0.0, "nobody new came in the last three months, so none is expected"
+        return (
+            np.zeros(ahead),
+            0.0,
+            0.0,
+            "nobody new came in the last three months, so none is expected",
+        )
     if len(values) >= 24 and values[-24:-12].sum() > 0 and (values[-24:] > 0).all():
         growth = values[-12:].sum() / values[-24:-12].sum()
         year = values[-12:] * growth
@@ -85,8 +90,12 @@ def newcomers(
     """
     as_of = pd.Timestamp(as_of)
     by = months.groupby(pd.to_datetime(months["start"]).dt.to_period("M"))
-    sums = by[["new_customers", *(f"first_{n}" for n in ("revenue", "margin", "margin_revenue"))]].sum()
-    sums = sums.reindex(pd.period_range(sums.index.min(), as_of.to_period("M"), freq="M"), fill_value=0)
+    sums = by[
+        ["new_customers", *(f"first_{n}" for n in ("revenue", "margin", "margin_revenue"))]
+    ].sum()
+    sums = sums.reindex(
+        pd.period_range(sums.index.min(), as_of.to_period("M"), freq="M"), fill_value=0
+    )
     counts, shared, single, rule = arrivals(sums["new_customers"], ahead)
     year = sums.iloc[-12:].sum()
     spend = year["first_revenue"] / max(year["new_customers"], 1)
@@ -118,14 +127,20 @@ def _repeats(models: Models, edges: np.ndarray, counts: np.ndarray) -> np.ndarra
 
 
 def month_forecast(
-    present: Futures, new: Newcomers, terms: Terms, as_of: Day, *, level: float = 0.90, seed: int = 0
+    present: Futures,
+    new: Newcomers,
+    terms: Terms,
+    as_of: Day,
+    *,
+    level: float = 0.90,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Give profit and loss by calendar month: customers of today, customers to come, and both.
 
     One row per month: start; orders_present, orders_new, orders; new_customers; revenue_present,
     revenue_new, revenue; margin, service, net (of both) and net_present; intervals of orders,
-    revenue and net of both, and orders_present; and ``..._to_date`` with intervals: orders_present and
-    revenue from the first month on, which a ledger holds against what happened.
+    revenue and net of both, and orders_present; and ``..._to_date`` with intervals: orders_present
+    and revenue from the first month on, which a ledger holds against what happened.
     """
     start = pd.Timestamp(as_of).to_period("M")
     starts = [(start + k + 1).to_timestamp() for k in range(len(present.edges) - 1)]

@@ -181,7 +181,7 @@ def cohort_curve(months: pd.DataFrame, cutoff: pd.Timestamp) -> tuple[np.ndarray
 def challenger(origin: Origin) -> Told:
     """What two-part boosting, trained on results known at the cutoff, says of each customer."""
     if origin.train is None:
-        raise boosting.TooLittle("The history is too short to train on results known by then.")
+        raise boosting.TooLittleError("The history is too short to train on results known by then.")
     learned = boosting.fit(origin.train, f"later_{origin.basis}")
     orders, money = learned.predict(origin.rows)
     return Told(orders * origin.stretch, money * origin.stretch)

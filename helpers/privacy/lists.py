@@ -97,12 +97,12 @@ def write_forecast_list(
 
     ``name``: wake-up, loyalty or next-order (see `prediction.candidates`);
     ``data/<shop>/lists/<month>/<name>.csv``, or ``out``. A row is a customer: customer_id,
-    first_order, last_order, orders, revenue, then p_alive, expected_orders and expected_value of the
-    next twelve months, expected_next_order (a day, given that one comes), own_gap_days (mean time
-    between purchases so far) and quiet_days. Those with most to gain come first: by expected_value,
-    next-order by day. The model is the one that notebook 04 of the month used; if it was not run,
-    it is chosen anew. Raises UsageError for an unknown list, DataError where there is no forecast
-    or no consent.
+    first_order, last_order, orders, revenue, then p_alive, expected_orders and expected_value of
+    the next twelve months, expected_next_order (a day, given that one comes), own_gap_days (mean
+    time between purchases so far) and quiet_days. Those with most to gain come first: by
+    expected_value, next-order by day. The model is the one that notebook 04 of the month used; if
+    it was not run, it is chosen anew. Raises UsageError for an unknown list, DataError where there
+    is no forecast or no consent.
     """
     from helpers.study import open_study
     from helpers.summaries import prediction

@@ -57,7 +57,6 @@ SUMMARIES = {
     "customer_facts": Summary(("customer_days", "orders", "customers"), expressions.customer_facts),
     "customer_states": Summary(("customer_facts",), expressions.customer_states),
     "spend_states": Summary(("customer_facts",), expressions.spend_states),
-    "holdout_states": Summary(("customer_days",), expressions.holdout_states, ("split",)),
     "repeat_orders": Summary(
         ("customer_days", "customer_facts"), expressions.repeat_orders, ("as_of",)
     ),

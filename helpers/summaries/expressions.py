@@ -175,22 +175,6 @@ def spend_states(facts: ir.Table) -> ir.Table:
     )
 
 
-def holdout_states(days: ir.Table, *, split: str) -> ir.Table:
-    """Histories up to the day ``split``, with the purchase days that each had after it."""
-    bought = purchase_days(days)
-    before = bought.filter(bought.day <= ibis.date(split))
-    after = bought.filter(bought.day > ibis.date(split))
-    known = before.group_by("customer_id").aggregate(
-        first_day=before.day.min(), last_day=before.day.max(), frequency=before.count() - 1
-    )
-    later = after.group_by("customer_id").aggregate(holdout=after.count())
-    both = known.left_join(later, "customer_id")
-    both = both.mutate(holdout_frequency=both.holdout.fill_null(0))
-    return both.group_by("frequency", "first_day", "last_day", "holdout_frequency").aggregate(
-        n=both.count()
-    )
-
-
 def repeat_orders(days: ir.Table, facts: ir.Table, *, as_of: str) -> ir.Table:
     """One row: repeat purchase days of the last year, their revenue, margin and costs per order.
 

@@ -79,7 +79,7 @@ def customer_features(
     parts = [
         _money_before(before, base, cut, length),
         _results(bought.filter(bought.day > cut)),
-        _product_mix(orders.filter((orders.event_date <= cut))),
+        _product_mix(orders.filter(orders.event_date <= cut)),
         _contacts(touchpoints, consents, split),
         _service(costs.filter(costs.date <= cut)),
         _channels(base, orders, customers, acquired),
@@ -95,7 +95,8 @@ def customer_features(
     return rows.mutate(**zero).drop("customer_id")
 
 
-_COUNTED = ("spend_frequency", "total_spend", "previous_frequency", "same_season", "later_frequency",
+_COUNTED = ("spend_frequency", "total_spend", "previous_frequency", "same_season",
+            "later_frequency",
             "tickets", *(f"days_{days}" for days in WINDOWS))  # fmt: skip
 
 
@@ -159,7 +160,9 @@ def _service(costs: ir.Table) -> ir.Table:
     return costs.group_by("customer_id").aggregate(tickets=costs.count(), served=costs.amount.sum())
 
 
-def _channels(base: ir.Table, orders: ir.Table, customers: ir.Table, acquired: ir.Table) -> ir.Table:
+def _channels(
+    base: ir.Table, orders: ir.Table, customers: ir.Table, acquired: ir.Table
+) -> ir.Table:
     """The channel that won each customer, and what a new customer cost there in that month."""
     sales = orders.filter(~orders.is_refund)
     first = sales.join(base.select("customer_id", "first_day"), "customer_id")
@@ -184,12 +187,14 @@ def scored_customers(
 ) -> ir.Table:  # fmt: skip
     """One row per customer with a purchase: history, every column of ``scores``, money, and tier.
 
-    ``scores`` has one row per distinct state, ``lines`` the intercept and slope of expected spend by
-    spend_frequency. ``value`` is discounted_orders x (spend x margin rate - service), ``residual``
-    the same of residual_orders where it is there; customers are ranked by value.
+    ``scores`` has one row per distinct state, ``lines`` the intercept and slope of expected spend
+    by spend_frequency. ``value`` is discounted_orders x (spend x margin rate - service),
+    ``residual`` the same of residual_orders where it is there; customers are ranked by value.
     """
     keys = ["frequency", "first_day", "last_day"]
-    joined = facts.filter(facts.first_day.notnull()).join(scores, keys).join(lines, "spend_frequency")
+    joined = (
+        facts.filter(facts.first_day.notnull()).join(scores, keys).join(lines, "spend_frequency")
+    )
     spend = joined.intercept + joined.slope * joined.total_spend / scale
     joined = joined.mutate(expected_spend=spend)
     worth = joined.expected_spend * margin_rate - service
@@ -197,7 +202,10 @@ def scored_customers(
     money = {name: joined[of] * worth for name, of in names.items() if of in joined.columns}
     joined = joined.mutate(**money).drop("intercept", "slope")
     # Not the customer: who comes first among equals would hang on a random pseudonym.
-    order = [joined.value.desc(), *(joined[key] for key in (*keys, "spend_frequency", "total_spend"))]
+    order = [
+        joined.value.desc(),
+        *(joined[key] for key in (*keys, "spend_frequency", "total_spend")),
+    ]
     rank = ibis.row_number().over(order_by=order) + 0.5
     share = rank / joined.count().over(ibis.window())
     return joined.mutate(tier=ibis.cases(*((share <= edge, name) for name, edge in tiers)))
@@ -228,9 +236,9 @@ def thirds(scored: ir.Table, value: str = "residual") -> ir.Table:
     ranked = ranked.mutate(
         **{name: ranked.again.ifelse(ranked[name], 0).cast("int64") for name in orders}
     )
-    return ranked.group_by("recency", frequency=ranked.frequency_third, money=ranked.money).aggregate(
-        n=ranked.count(), total=ranked[value].sum(), orders=ranked.expected_orders.sum()
-    )
+    return ranked.group_by(
+        "recency", frequency=ranked.frequency_third, money=ranked.money
+    ).aggregate(n=ranked.count(), total=ranked[value].sum(), orders=ranked.expected_orders.sum())
 
 
 # --- lists ---------------------------------------------------------------------------------------
@@ -255,14 +263,20 @@ def candidates(scored: ir.Table, members: ir.Table, name: str, as_of: str) -> ir
     gap = scored.last_day.delta(scored.first_day, unit="day") / scored.frequency.nullif(0)
     wait = scored.next_days.ceil().cast("int64")
     rows = scored.mutate(
-        quiet_days=quiet, own_gap=gap, expected_next=(today + wait.as_interval("D")).cast("timestamp").cast("date")
+        quiet_days=quiet,
+        own_gap=gap,
+        expected_next=(today + wait.as_interval("D")).cast("timestamp").cast("date"),
     )
     if name == "wake-up":
         falls = rows.p_alive_before - rows.p_alive >= FALLING
-        return rows.filter((rows.frequency > 0) & (rows.quiet_days > OVERDUE * rows.own_gap) & falls)
+        return rows.filter(
+            (rows.frequency > 0) & (rows.quiet_days > OVERDUE * rows.own_gap) & falls
+        )
     if name == "loyalty":
         best = rows.filter(
-            (rows.frequency >= 2) & (rows.p_alive >= SURELY) & rows.tier.isin(["top 10%", "next 20%"])
+            (rows.frequency >= 2)
+            & (rows.p_alive >= SURELY)
+            & rows.tier.isin(["top 10%", "next 20%"])
         )
         return best.anti_join(members, "customer_id")
     return rows.filter((rows.p_alive >= ACTIVE) & (rows.next_days <= 30))
