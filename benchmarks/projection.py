@@ -197,7 +197,7 @@ def _paybacks(total: tuple, true: np.ndarray, size: int) -> pd.DataFrame:
 @click.option("--shops", default=200, show_default=True, help="Shops for projections.")
 @click.option("--cell-shops", default=2000, show_default=True, help="Shops for cells and payback.")
 @click.option("--size", default=4500, show_default=True, help="Customers of a shop.")
-@click.option("--months", default="18,30,42", show_default=True, help="Months that a shop is seen.")
+@click.option("--months", default="18,30", show_default=True, help="Months that a shop is seen.")
 @click.option("--seed", default=20261128, show_default=True)
 @click.option("--write/--no-write", default=True, help="Write the page under reports/benchmarks.")
 def main(shops: int, cell_shops: int, size: int, months: str, seed: int, write: bool) -> None:
