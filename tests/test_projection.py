@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from helpers.errors import DataError, UsageError
 from helpers.measures.cohorts import triangle
 from helpers.models import curves, prediction
 from helpers.models.projection import cells_of, project
+from helpers.summaries import expressions, resampling
 from helpers.summaries.expressions import PARTS
 
 FIRST = pd.Timestamp("2023-01-01")
@@ -248,3 +250,39 @@ def test_odd_cadences_give_numbers_or_say_that_there_is_none():
     assert set(few["state"]) == {"not observable", "too young"}
     assert few["estimate"].isna().all()
     assert as_of(24) == date(2024, 12, 31)
+
+
+def test_groups_of_customers_add_up_to_cohorts():
+    rng = np.random.default_rng(13)
+    n = 400
+    first = FIRST + pd.to_timedelta(rng.integers(0, 90, n), unit="D")
+    buys = pd.DataFrame({"customer_id": np.repeat(np.arange(n), 3)})
+    wait = np.where(np.arange(3 * n) % 3 == 0, 0, rng.integers(0, 200, 3 * n))
+    buys["day"] = np.repeat(first, 3) + pd.to_timedelta(wait, unit="D")
+    buys = buys.drop_duplicates().assign(
+        orders=1, revenue=rng.integers(100, 900, len(buys.drop_duplicates()))
+    )
+    buys = buys.assign(margin=buys["revenue"] // 2, refunds=0, cost=buys["revenue"] // 2)
+    facts = pd.DataFrame({"customer_id": np.arange(n), "cohort_day": first, "channel": "ads"})
+    con = ibis.duckdb.connect()
+    days = con.create_table("days", ibis.memtable(buys).mutate(day=ibis._.day.cast("date")))
+    who = ibis.memtable(facts).mutate(cohort_day=ibis._.cohort_day.cast("date"))
+    who = con.create_table("who", who)
+    groups = resampling.cohort_groups(days, who).execute()
+    ages = expressions.cohort_ages(days, who).execute()
+    assert set(groups["group"]) <= set(range(PARTS))
+    keys = ["age_unit", "cohort", "age"]
+    sums = ["active", "orders", "revenue", "margin"]
+    whole = ages[(ages["dimension"] == "all") & ages["age_unit"].isin(["month", "days30"])]
+    found = groups.groupby(keys)[sums].sum().astype(float).sort_index()
+    pd.testing.assert_frame_equal(found, whole.set_index(keys)[sums].astype(float).sort_index())
+    start = groups[groups["age"] == 0]
+    sizes = start.groupby(["age_unit", "cohort"])["customers"].sum()
+    assert (sizes.groupby("age_unit").sum() == n).all()
+    one = buys.merge(facts, on="customer_id")
+    one["group"] = (one["cohort_day"] - pd.Timestamp("1970-01-01")).dt.days % PARTS
+    one["cohort"] = one["cohort_day"].dt.to_period("M").dt.start_time
+    one["age"] = (one["day"] - one["cohort_day"]).dt.days // 30
+    slow = one.groupby(["cohort", "group", "age"])["customer_id"].nunique().to_numpy()
+    mine = groups[groups["age_unit"] == "days30"].sort_values(["cohort", "group", "age"])
+    assert (mine["active"].to_numpy() == slow).all()
