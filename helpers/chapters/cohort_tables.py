@@ -175,7 +175,7 @@ def missing_reason(study: Study, measure: str, triangle: Triangle) -> str:
 def cells(triangle: Triangle, fmt: Formatter, *, most: int = 60) -> pd.DataFrame:
     """Write every observed cell with its interval: a row per cohort, a column per age.
 
-    At most the ``most`` newest cohorts. ``customers`` stands first; a cell with a star has few
+    At most the ``most`` newest cohorts, the newest first. A cell with a star has few
     customers, one with a dagger holds customers who may be older than they look; an empty one was
     not lived through by all, or is hidden for privacy.
     """
@@ -190,7 +190,8 @@ def cells(triangle: Triangle, fmt: Formatter, *, most: int = 60) -> pd.DataFrame
             mark = marks.get(shown.states.loc[cohort, age], "")
             line[str(age)] = "" if pd.isna(value) else words + mark
         lines.append(line)
-    return pd.DataFrame(lines, columns=["cohort", "customers", *map(str, shown.values.columns)])
+    columns = ["cohort", "customers", *map(str, shown.values.columns)]
+    return pd.DataFrame(lines[::-1], columns=columns)
 
 
 def overview(study: Study, measures: tuple[str, ...], **frame) -> pd.DataFrame:

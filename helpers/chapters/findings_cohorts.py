@@ -299,7 +299,7 @@ def states(shares: pd.DataFrame, least: int) -> Finding:
     before = shares[shares["month"] == shares["month"].max() - pd.DateOffset(months=12)]
     before = before.set_index("state")
     at = {name: last.loc[name, "share"] for name in ("active", "cooling", "dormant")}
-    few = any(last.loc[name, "customers"] < least for name in at)
+    few = any(0 < last.loc[name, "customers"] < least for name in at)
     if few:
         return nothing("Too few customers stand in each state to show them.")
     moved = ""

@@ -6,6 +6,8 @@ import pandas as pd
 from helpers.measures import cohorts, economics
 from helpers.measures.cohorts import Triangle
 
+# How far curves of channels are followed, in days: eighteen steps of thirty.
+LAST_DAY = 540
 _COLUMNS = ["cohort", "customers", "cac", "days", "low", "high", "in_words", "state"]
 
 
@@ -108,7 +110,7 @@ def net_curves(
             **{name: (pooled[name] - cac).where(ok) for name in ("value", "low", "high")},
             "cac": cac, "customers": pooled["customers"],
         })  # fmt: skip
-        parts.append(table.dropna(subset="value"))
+        parts.append(table[table["days"] <= LAST_DAY].dropna(subset="value"))
     columns = ["channel", "days", "value", "low", "high", "cac", "customers"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 

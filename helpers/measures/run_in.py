@@ -85,7 +85,7 @@ def choose(
     old = old_among_new(month_pairs, as_of=as_of, starts_at=starts_at, least=least)
     if whole:
         return RunIn(0, old, "The history reaches back to the shop's opening, so no cohort hides "
-                     "older customers and none is left out.")  # fmt: skip
+                     "older customers.")  # fmt: skip
     if given >= 0:
         return RunIn(given, old, "The parameter run_in says so.")
     clean = old.loc[old["share"] < MOST_OLD, "month"]

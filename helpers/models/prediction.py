@@ -245,7 +245,7 @@ def prediction_interval(
         safe = np.where((mean > 0) & (variance > 0), mean, 1.0)
         spread = np.where(variance > 0, variance, 1.0)
         gamma = [stats.gamma.ppf(q, safe**2 / spread, scale=spread / safe) for q in tails]
-        normal = [stats.norm.ppf(q, mean, np.sqrt(np.maximum(variance, 0))) for q in tails]
+        normal = [mean + stats.norm.ppf(q) * np.sqrt(np.maximum(variance, 0)) for q in tails]
         both = zip(gamma, normal, strict=True)
         low, high = (np.where(mean > 0, g, e) for g, e in both)
         return np.where(variance == 0, mean, low), np.where(variance == 0, mean, high)

@@ -99,10 +99,11 @@ def _objective(t: np.ndarray, lost: np.ndarray, n: np.ndarray) -> Objective:
 
 
 def retention_rate(fit: SBGFit, period: np.ndarray) -> np.ndarray:
-    """Share renewing in a period of those there at its start: (beta + t - 1) / (alpha + beta + t - 1).
+    """Share of those there at the start of a period who renew at its end.
 
-    It rises with ``period``, as those likely to leave have left (2007, equation 8).
-    """  # noqa: E501
+    (beta + t - 1) / (alpha + beta + t - 1); it rises with ``period``, as those likely to leave have
+    left (2007, equation 8).
+    """
     t = np.asarray(period, dtype=float)
     return (fit.beta + t - 1) / (fit.alpha + fit.beta + t - 1)
 

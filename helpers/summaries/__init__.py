@@ -5,6 +5,7 @@ the engine and in currency units in the frames that `load` gives. Summaries hold
 cell may be shown is decided in `helpers.measures.cohorts`.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -369,7 +370,18 @@ def engine_table(study: Study, name: str, **options: object) -> ir.Table:
 def _clean_table(study: Study, source: str) -> ir.Table:
     if source.endswith("_set_aside"):
         return study.set_aside(source.removesuffix("_set_aside"))
-    return study.table(source.removeprefix("later_"), later=source.startswith("later_"))
+    name = source.removeprefix("later_")
+    table = study.table(name, later=source.startswith("later_"))
+    if name in study.info.tables:
+        return table
+    # An absent table is an empty frame, and joins push filters down to it that its reader lacks.
+    path = _folder(study) / f"absent-{name}.parquet"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        study.con.to_parquet(table, str(part))
+        part.replace(path)
+    return study.con.read_parquet(str(path))
 
 
 def code_digest() -> str:
