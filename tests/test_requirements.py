@@ -51,6 +51,11 @@ LTV = {
 REPORT = {"1", "5", "20", "27", "28", "40", "64", "69", "99"}
 
 
+# And those that notebook 05 answers; 13 and 68 stand with carts and leads.
+UPLIFT = {"2", "6", "7", "8", "25", "29", "45", "51", "52", "55", "56", "57", "58", "59"}
+UPLIFT |= {"61", "62", "75", "77", "87", "92"}
+
+
 def headings(notebook: str) -> set[str]:
     [path] = (ROOT / "notebooks").glob(f"{notebook}_*.ipynb")
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
@@ -77,3 +82,7 @@ def test_every_requirement_on_the_monthly_report_is_answered():
 
 def test_every_requirement_on_value_is_answered():
     assert {row[0] for row in ROWS if row[2] == "02"} >= LTV
+
+
+def test_every_requirement_on_campaigns_is_answered():
+    assert {row[0] for row in ROWS if row[2] == "05"} >= UPLIFT
