@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from helpers import summaries
-from helpers.chapters import cohort_tables, ltv_tables, uplift_tables
+from helpers.chapters import cohort_tables, ltv_tables, trial_cards, uplift_tables
+from helpers.chapters.trials import load_trials
 from helpers.measures import cohorts, economics, ltv, metrics
 from helpers.study import open_study
 
@@ -35,10 +36,11 @@ def study(make_shop):
 
 
 def test_an_experiment_with_an_arm_of_one_is_left_out(study):
-    result = uplift_tables.read_all(study)
-    assert set(result["experiment_id"]) == {"u"}
-    assert uplift_tables.arms(result, "t").empty
-    assert uplift_tables.arms(result, "u")["customers"].tolist() == [15, 15]
+    trials = load_trials(study)
+    assert set(trials) == {"u"}
+    assert trials["u"].facts["customers"].tolist() == [15, 15]
+    read = trial_cards.read_trial(study, trials["u"])
+    assert "1 more have customers but are not shown" in uplift_tables.counts_sentence(study, [read])
 
 
 def test_a_channel_of_one_has_no_economics_and_no_value(study):

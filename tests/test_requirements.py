@@ -58,6 +58,9 @@ REPORT = {"1", "5", "20", "27", "28", "40", "64", "69", "99"}
 
 # And those that notebook 04 answers.
 CLV = {"21", "23", "36", "39", "42", "43", "44", "46", "70", "71", "76", "95"}
+# And those that notebook 05 answers; 13 and 68 stand with carts and leads.
+UPLIFT = {"2", "6", "7", "8", "25", "29", "45", "51", "52", "55", "56", "57", "58", "59"}
+UPLIFT |= {"61", "62", "75", "77", "87", "92"}
 
 
 def headings(notebook: str) -> set[str]:
@@ -98,3 +101,7 @@ def test_every_requirement_on_cohorts_is_answered():
 def test_every_requirement_on_the_forecast_is_answered():
     assert {row[0] for row in ROWS if row[2] == "04"} >= CLV
     assert ("42", "06") in {(row[0], row[2]) for row in ROWS}
+
+
+def test_every_requirement_on_campaigns_is_answered():
+    assert {row[0] for row in ROWS if row[2] == "05"} >= UPLIFT

@@ -285,24 +285,27 @@ def test_experiment_moments(make_shop):
     )
     experiments = "experiment_id,window_days\nt,30\n"
     folder = make_shop(orders, assignments=assignments, experiments=experiments)
-    found = summaries.load(open_study(str(folder)), "experiment_moments").set_index("arm")
+    study = open_study(str(folder))
+    rows = summaries.load(study, "experiment_moments")
+    found = rows[rows["declared"]].groupby("arm").sum(numeric_only=True)
+    arms = summaries.load(study, "experiment_arms").set_index("arm")
     mail, control = found.loc["mail"], found.loc["control"]
-    assert (mail.n, mail.orders, mail.margin, mail.pre_margin, mail.switched) == (
-        1,
-        1,
-        12.0,
-        6.0,
-        1,
-    )
-    assert (control.n, control.buyers, control.margin, control.margin_squares) == (
-        2,
-        1,
-        18.0,
-        324.0,
-    )
-    assert mail.margin_pre_margin == 72.0 and bool(mail.complete)
+    assert (mail.n, mail.orders, mail.margin, mail.pre) == (1, 1, 12.0, 6.0)
+    assert (control.n, control.converted, control.margin, control.margin_squares) == (2, 1, 18.0, 324)
+    assert (mail.margin_pre, mail.missing, control.missing) == (72.0, 0, 2)
+    assert (arms.loc["mail", "switched"], arms.loc["control", "switched"]) == (1, 0)
+    # The order of day 42 counts from the window of 60 days on, that of day 4 in all of them.
+    margins = rows[rows["arm"] == "mail"].set_index("window_days")["margin"]
+    assert margins.to_dict() == {7: 12.0, 14: 12.0, 30: 12.0, 60: 42.0, 180: 0.0}
+    assert summaries.load(study, "assigned_revenue")["revenue"].tolist() == [50.0]
+    days = summaries.load(study, "experiment_days")
+    mail_days = days[days["arm"] == "mail"].set_index("day")
+    assert mail_days["margin"].sum() == 42.0 and mail_days.loc[4, "margin"] == 12.0
+    # Squares so far: 12 squared, then 42 squared in all.
+    assert mail_days["margin_squares"].cumsum().iloc[-1] == 42.0**2
     early = summaries.load(open_study(str(folder), "2026-02"), "experiment_moments")
-    assert not early.complete.any()
+    assert early.loc[early["declared"], "n"].sum() == 0
+    assert early.loc[early["declared"], "assigned"].sum() == 3
 
 
 def test_customers_are_never_given_as_a_frame(shop):

@@ -20,7 +20,7 @@ from helpers.chapters.trials import Trial
 from helpers.errors import UsageError, nearest
 from helpers.experiments import decisions
 from helpers.experiments.pooling import Pooled
-from helpers.show import count, is_missing, label, percent, ratio
+from helpers.show import Finding, count, is_missing, label, percent, ratio
 from helpers.study import Study
 
 NEEDED = (
@@ -179,6 +179,20 @@ def metrics(study: Study, read: Read | None) -> pd.DataFrame:
     if not _readable(read):
         return trial_readouts.nothing()
     return trial_readouts.readout(study, read.trial, read.arms, read.covariates)
+
+
+def estimands_sentence(study: Study, read: Read | None, found: pd.DataFrame) -> str:
+    """Say what adjusting and capping do to the effect."""
+    if not _readable(read):
+        return _text(study, read)
+    return trial_readouts.estimands_sentence(found, read.covariates)
+
+
+def days_finding(study: Study, read: Read | None, table: pd.DataFrame) -> Finding:
+    """Say how the effect went from day to day."""
+    if not _readable(read):
+        return Finding("", "", _text(study, read))
+    return trial_readouts.curve_finding(study, read.trial, table)
 
 
 def parts(study: Study, read: Read | None) -> str:
