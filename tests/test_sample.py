@@ -14,7 +14,6 @@ from helpers.chapters import (
     trial_cards,
     trial_readouts,
     trial_targets,
-    uplift_tables,
 )
 from helpers.chapters.trials import load_trials
 from helpers.contract.shop import ROOT
