@@ -271,7 +271,12 @@ def test_experiment_moments(make_shop):
     arms = summaries.load(study, "experiment_arms").set_index("arm")
     mail, control = found.loc["mail"], found.loc["control"]
     assert (mail.n, mail.orders, mail.margin, mail.pre) == (1, 1, 12.0, 6.0)
-    assert (control.n, control.converted, control.margin, control.margin_squares) == (2, 1, 18.0, 324)
+    assert (control.n, control.converted, control.margin, control.margin_squares) == (
+        2,
+        1,
+        18.0,
+        324,
+    )
     assert (mail.margin_pre, mail.missing, control.missing) == (72.0, 0, 2)
     assert (arms.loc["mail", "switched"], arms.loc["control", "switched"]) == (1, 0)
     # The order of day 42 counts from the window of 60 days on, that of day 4 in all of them.
