@@ -48,7 +48,7 @@ FLOW = [
     "models.uplift",
     "chapters.reconciliation_tables", "chapters.ltv_tables", "chapters.value_tables", "chapters.change_tables",
     "chapters.cohort_tables", "chapters.naive", "chapters.intake", "chapters.backtest_tables",
-    "chapters.forecast_tables", "chapters.forecast_uses", "chapters.forecast_ledger",
+    "chapters.forecast_tables", "chapters.forecast_uses", "chapters.ledgers",
     "chapters.uplift_tables", "chapters.scorecard", "chapters.run_chart", "chapters.twelve", "chapters.restated",
     "chapters.alerts", "chapters.spending", "chapters.beliefs", "chapters.cautions", "chapters.findings",
     "chapters.value_findings", "chapters.intake_findings", "chapters.findings_winning",
