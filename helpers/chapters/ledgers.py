@@ -64,3 +64,8 @@ def sentence(table: pd.DataFrame) -> str:
     )
     drifting = ledger.alarms(table)
     return f"{said} {' '.join(drifting)}" if drifting else f"{said} None of them drifts."
+
+
+def alarms(table: pd.DataFrame) -> list[str]:
+    """Say where published forecasts drift from what happens; empty if none does."""
+    return ledger.alarms(table)
