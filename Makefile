@@ -7,7 +7,7 @@ BIN := .venv/bin
 # A target that failed is made again.
 .DELETE_ON_ERROR:
 
-.PHONY: report lab test lint refresh check bench bench-coverage bench-experiments clean
+.PHONY: report lab test lint refresh check bench bench-coverage bench-experiments bench-readout clean
 
 report: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples)
 	$(BIN)/python -m helpers report --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(if $(MONTHS),--months $(MONTHS)) $(ARGS)
@@ -41,6 +41,10 @@ bench-coverage: .venv/.ready
 # The same for experiments: the true effect, over simulated campaigns.
 bench-experiments: .venv/.ready
 	$(BIN)/python benchmarks/experiments.py $(ARGS)
+
+# What reading an experiment of ten million customers costs: engine against pandas and statsmodels.
+bench-readout: .venv/.tests
+	$(BIN)/python benchmarks/readout.py $(ARGS)
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
