@@ -243,7 +243,7 @@ def guards(study: Study, read: Read | None) -> pd.DataFrame:
 def cells(read: Read | None) -> pd.DataFrame:
     """Read two changes at a time; no rows where the design is another."""
     if not _readable(read):
-        return pd.DataFrame(columns=["contrast"])
+        return pd.DataFrame(columns=["contrast", "value", "low", "high", "smallest_effect"])
     return trial_readouts.cells(read.trial, read.arms)
 
 
