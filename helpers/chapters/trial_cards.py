@@ -170,9 +170,8 @@ def summary(study: Study, read: Read) -> str:
         parts.append("orders were brought forward, so a longer window decides")
     verdicts = [card.verdict for card in read.cards]
     lead = next((v for v in NEXT if v in verdicts), WITHHELD)
-    return (
-        f"{'. '.join(parts)}. {core_sentence(study, read)} Next: {NEXT[lead]}. Stands on {PRIOR}."
-    )
+    step = "read it when its window is over" if read.fault == trial_checks.OPEN else NEXT[lead]
+    return f"{'. '.join(parts)}. {core_sentence(study, read)} Next: {step}. Stands on {PRIOR}."
 
 
 def core_sentence(study: Study, read: Read) -> str:

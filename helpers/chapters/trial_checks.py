@@ -10,6 +10,7 @@ from helpers.experiments.effects import share_difference, welch
 from helpers.show import count, is_missing, label, percent, ratio
 from helpers.study import Study
 
+OPEN = "the window is not over for every customer"
 PASSED, LOOK, FAILED = "passed", "look", "withheld"
 SURE = 0.001
 # Below this share of revenue with a known cost, a difference in margin is one of bookkeeping.
@@ -207,7 +208,7 @@ def _early(trial: Trial) -> tuple | None:
 def _window(trial: Trial) -> tuple:
     if trial.complete:
         return _row("window over", f"{count(trial.window)} days are over for every customer", False)
-    return _row("window over", "the window is not over for every customer", True)
+    return _row("window over", OPEN, True)
 
 
 def _shares(trial: Trial, column: str) -> tuple[float, bool]:

@@ -93,6 +93,8 @@ def _priced(
 
 def target_sentence(study: Study, found: Targeting) -> str:
     """Say whether to pick customers, and what it would bring against sending to all."""
+    if found.reason and found.tests.empty:
+        return f"No customers are picked: {label(found.reason, 300)}"
     if found.reason:
         return f"Picking customers is refused: {label(found.reason, 300)}. Send to all or to none."
     table = found.policies.set_index("policy")

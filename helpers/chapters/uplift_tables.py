@@ -33,6 +33,7 @@ WITHOUT = (
     "Every campaign here was drawn by chance, so none has to be read by comparing customers who "
     "happened to get it with those who did not."
 )
+NOTHING = "No experiment is recorded or large enough to be shown, so there is nothing to read here."
 NOT_READ = "The checks above withhold this experiment, so nothing of it is shown here."
 
 
@@ -151,9 +152,9 @@ def _readable(read: Read | None) -> bool:
     return read is not None and not read.fault
 
 
-def _text(study: Study, read: Read | None) -> str:
+def _text(read: Read | None) -> str:
     """Say why there is nothing to read."""
-    return needed(study) if read is None else NOT_READ
+    return NOTHING if read is None else NOT_READ
 
 
 def checks_table(read: Read | None) -> pd.DataFrame:
@@ -166,12 +167,12 @@ def checks_table(read: Read | None) -> pd.DataFrame:
 
 def rule(study: Study, read: Read | None) -> str:
     """Print hypothesis, metric and rule, before any result."""
-    return needed(study) if read is None else trial_cards.rule_sentence(study, read.trial)
+    return NOTHING if read is None else trial_cards.rule_sentence(study, read.trial)
 
 
 def warned(study: Study, read: Read | None) -> str:
     """Print what the checks found over the result."""
-    return needed(study) if read is None else trial_checks.warning(read.checks)
+    return NOTHING if read is None else trial_checks.warning(read.checks)
 
 
 def metrics(study: Study, read: Read | None) -> pd.DataFrame:
@@ -184,21 +185,21 @@ def metrics(study: Study, read: Read | None) -> pd.DataFrame:
 def estimands_sentence(study: Study, read: Read | None, found: pd.DataFrame) -> str:
     """Say what adjusting and capping do to the effect."""
     if not _readable(read):
-        return _text(study, read)
+        return _text(read)
     return trial_readouts.estimands_sentence(found, read.covariates)
 
 
 def days_finding(study: Study, read: Read | None, table: pd.DataFrame) -> Finding:
     """Say how the effect went from day to day."""
     if not _readable(read):
-        return Finding("", "", _text(study, read))
+        return Finding("", "", _text(read))
     return trial_readouts.curve_finding(study, read.trial, table)
 
 
 def parts(study: Study, read: Read | None) -> str:
     """Say whether revenue came from more buyers or larger baskets."""
     if not _readable(read):
-        return _text(study, read)
+        return _text(read)
     return trial_readouts.parts_sentence(study, read.trial, read.arms)
 
 
@@ -225,7 +226,7 @@ def windows(read: Read | None) -> pd.DataFrame:
 def look(study: Study, read: Read | None) -> str:
     """Give the reading that holds at every look, also while the window is open."""
     if read is None:
-        return needed(study)
+        return NOTHING
     failed = read.checks[read.checks["verdict"] == trial_checks.FAILED]["check"]
     if set(failed) - {"window over"}:
         return NOT_READ
@@ -242,7 +243,7 @@ def guards(study: Study, read: Read | None) -> pd.DataFrame:
 def cells(read: Read | None) -> pd.DataFrame:
     """Read two changes at a time; no rows where the design is another."""
     if not _readable(read):
-        return pd.DataFrame(columns=["contrast"])
+        return pd.DataFrame(columns=["contrast", "value", "low", "high", "smallest_effect"])
     return trial_readouts.cells(read.trial, read.arms)
 
 
@@ -276,7 +277,7 @@ def value_sentence(
 ) -> str:
     """Say how far the lines lie apart, and that the model's is a surrogate."""
     if view is None:
-        return _text(study, read)
+        return _text(read)
     if view.lifetime is None:
         why = label(view.reason, 200)
         return f"Only the window is read, for no model can value these customers: {why}"
@@ -321,7 +322,7 @@ def targets(study: Study, read: Read | None, seed: int) -> Targeting:
     """Look for customers who react differently in the arm with the largest effect."""
     empty = pd.DataFrame()
     if not _readable(read):
-        return Targeting(_text(study, read), empty, empty, empty, empty)
+        return Targeting(_text(read), empty, empty, empty, empty)
     arm = max(read.cards, key=lambda card: card.net.value).arm
     return trial_targets.target(study, read.trial, arm, seed=seed)
 
@@ -349,7 +350,7 @@ def observed(study: Study, trials: dict[str, Trial], chosen: str, seed: int) -> 
 def observed_sentence(study: Study, view: Observed | None) -> str:
     """Say what may be said of a campaign that was not drawn by chance."""
     if view is None:
-        return WITHOUT if study.has("experiments") else NEEDED
+        return WITHOUT if study.has("experiments") else NOTHING
     text = trial_targets.observed_sentence(study, view, summaries.load(study, "mails"))
     return f"{label(view.trial.name)}: {text}"
 
@@ -373,7 +374,7 @@ def card(study: Study, read: Read | None) -> pd.DataFrame:
 
 def summary(study: Study, read: Read | None) -> str:
     """Write the short summary with the next step."""
-    return needed(study) if read is None else trial_cards.summary(study, read)
+    return NOTHING if read is None else trial_cards.summary(study, read)
 
 
 def next_sentence(study: Study, portfolio: pd.DataFrame) -> str:
