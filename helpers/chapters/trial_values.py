@@ -45,7 +45,7 @@ def outlook(study: Study, trial: Trial) -> Outlook:
     periods = summaries.load(study, "periods")
     terms = terms_of(study, periods, horizon_months=HORIZON_MONTHS, discount_rate=DISCOUNT)
     split = (trial.facts["first_day"].min() - pd.Timedelta(days=1)).strftime("%Y-%m-%d")
-    states = summaries.load(study, "holdout_states", split=split)
+    states = summaries.load(study, "known_states", split=split)
     if states.empty:
         return Outlook("nobody had ordered before the experiment began.", terms)
     spends = summaries.load(study, "known_spends", split=split)

@@ -100,6 +100,7 @@ SUMMARIES = {
     "assigned_revenue": Summary(
         ("orders", "assignments", "experiments"), experiment_samples.assigned_revenue
     ),
+    "known_states": Summary(("customer_days",), experiment_samples.known_states, ("split",)),
     "known_spends": Summary(("customer_days",), experiment_samples.known_spends, ("split",)),
     "assigned": Summary(("assignments",), expressions.assigned),
     "experiment_list": Summary(("experiments",), expressions.experiment_list),

@@ -73,6 +73,16 @@ def assigned_revenue(orders: ir.Table, assignments: ir.Table, experiments: ir.Ta
     return both.mutate(revenue=both.revenue.fill_null(0).cast("int64"))
 
 
+def known_states(days: ir.Table, *, split: str) -> ir.Table:
+    """Distinct purchase histories up to the day ``split``: as `customer_states`, as known then."""
+    bought = purchase_days(days)
+    bought = bought.filter(bought.day <= ibis.date(split))
+    each = bought.group_by("customer_id").aggregate(
+        first_day=bought.day.min(), last_day=bought.day.max(), frequency=bought.count() - 1
+    )
+    return each.group_by("frequency", "first_day", "last_day").aggregate(n=each.count())
+
+
 def known_spends(days: ir.Table, *, split: str) -> ir.Table:
     """Distinct repeat spends up to the day ``split``: as `spend_states`, as known then."""
     bought = purchase_days(days)
