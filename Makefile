@@ -7,7 +7,7 @@ BIN := .venv/bin
 # A target that failed is made again.
 .DELETE_ON_ERROR:
 
-.PHONY: report lab test lint refresh check bench bench-coverage clean
+.PHONY: report lab test test-engines lint refresh check bench bench-coverage clean
 
 report: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples)
 	$(BIN)/python -m helpers report --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(if $(MONTHS),--months $(MONTHS)) $(ARGS)
@@ -18,8 +18,13 @@ lab: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples
 test: .venv/.tests lint
 	$(BIN)/python -m pytest $(NBVAL) --nbval-current-env -n 2 --dist loadscope tests helpers notebooks $(ARGS)
 
+# Equal answers on DuckDB, Spark and PostgreSQL: needs Java 17 and PostgreSQL's server programs, which
+# the tests start and stop themselves. Apart from `test`, so that nothing there is passed by skipping.
+test-engines: .venv/.engines
+	$(BIN)/python -m pytest tests_engines $(ARGS)
+
 lint: .venv/.tests
-	$(BIN)/ruff check . && $(BIN)/ruff format --check helpers tests
+	$(BIN)/ruff check . && $(BIN)/ruff format --check helpers tests tests_engines
 
 # Execute the committed notebooks anew and normalize them, after the month that 06 compares with;
 # `check` says whether that would change anything.
@@ -51,6 +56,10 @@ bench-coverage: .venv/.ready
 
 .venv/.tests: .venv/.examples requirements-test.txt
 	$(BIN)/python -m pip install --quiet -r requirements-test.txt -c constraints.txt
+	touch $@
+
+.venv/.engines: .venv/.tests requirements-spark.txt requirements-postgres.txt
+	$(BIN)/python -m pip install --quiet -r requirements-spark.txt -r requirements-postgres.txt -c constraints.txt
 	touch $@
 
 clean:

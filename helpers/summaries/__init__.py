@@ -11,12 +11,14 @@ from pathlib import Path
 
 import ibis
 import pandas as pd
+import pyarrow as pa
 from filelock import FileLock
 from ibis.expr import types as ir
 
-from helpers import files
+from helpers import engines, files
 from helpers.cleaning import store as cleaning
 from helpers.contract.conversions import minor_digits
+from helpers.engines.faults import told
 from helpers.errors import UsageError, nearest
 from helpers.study import Study
 from helpers.summaries import (
@@ -148,7 +150,9 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
             f"No summary '{name}'. Summaries: {', '.join(names)}.{nearest(name, names)}"
         )
     table = engine_table(study, name, **options)
-    frame, scale = table.execute(), 10 ** minor_digits(study.currency)
+    with told(study.shop):
+        frame = engines.loaded(study.con, table, is_sorted=True)
+    scale = 10 ** minor_digits(study.currency)
     for column, kind in table.schema().items():
         if column in _AMOUNTS:
             frame[column] = frame[column].astype("float64") / scale
@@ -161,8 +165,13 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
         elif column in ("orders", "known_customers"):
             frame[column] = frame[column].astype("int64")
         elif kind.is_date():
-            frame[column] = pd.to_datetime(frame[column])
+            frame[column] = _in_one_unit(frame[column])
     return frame
+
+
+def _in_one_unit(days: pd.Series) -> pd.Series:
+    """Give days as pandas has them of DuckDB, whatever an engine's driver gives."""
+    return pd.to_datetime(days).astype("datetime64[us]")
 
 
 TIERS = responses.TIERS
@@ -182,12 +191,14 @@ def valued_states(
     facts = engine_table(study, "customer_facts")
     facts = facts.filter(facts.first_day.notnull())
     keys = ["frequency", "first_day", "last_day"]
-    scored = ibis.memtable(
-        scores[[*keys, "discounted_orders"]].assign(
-            first_day=scores["first_day"].dt.date, last_day=scores["last_day"].dt.date
-        )
+    scores = scores[[*keys, "discounted_orders"]].assign(
+        first_day=scores["first_day"].dt.date, last_day=scores["last_day"].dt.date
     )
-    joined = facts.join(scored, keys).join(ibis.memtable(lines), "spend_frequency")
+    scored, lines = (
+        engines.frame(study.con, pa.Table.from_pandas(frame, preserve_index=False))
+        for frame in (scores, lines)
+    )
+    joined = facts.join(scored, keys).join(lines, "spend_frequency")
     spend = joined.intercept + joined.slope * joined.total_spend / scale
     joined = joined.mutate(value=joined.discounted_orders * (spend * margin_rate - service))
     # Not the customer: who comes first among equals would hang on a random pseudonym.
@@ -199,8 +210,9 @@ def valued_states(
     counted = tiered.group_by(*keys, "spend_frequency", "tier").aggregate(
         n=tiered.count(), total_spend=tiered.total_spend.sum()
     )
-    frame = study.con.execute(counted.order_by(counted.columns))
-    days = {day: pd.to_datetime(frame[day]) for day in ("first_day", "last_day")}
+    with told(study.shop):
+        frame = engines.loaded(study.con, counted)
+    days = {name: _in_one_unit(frame[name]) for name in ("first_day", "last_day")}
     return frame.assign(**days, total_spend=frame["total_spend"].astype("float64") / scale)
 
 
@@ -214,19 +226,18 @@ def engine_table(study: Study, name: str, **options: object) -> ir.Table:
         options = {"as_of": study.end.isoformat(), **options}
     suffix = "".join(f"-{key}-{value}" for key, value in sorted(options.items()) if key != "as_of")
     path = _folder(study) / f"{name}{suffix}.parquet"
-    if not path.is_file():
+    if not engines.exists(study.con, path):
         sources = [
             engine_table(study, source) if source in SUMMARIES else _clean_table(study, source)
             for source in made.made_from
         ]
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.parent / ".lock"):
-            if not path.is_file():
+            if not engines.exists(study.con, path):
                 table = made.make(*sources, **options)
-                part = path.with_suffix(".part")
-                study.con.to_parquet(table.order_by(table.columns), str(part))
-                part.replace(path)
-    return study.con.read_parquet(str(path))
+                with told(study.shop):
+                    engines.write_whole(study.con, table, path, table.columns)
+    return engines.read(study.con, path)
 
 
 def _clean_table(study: Study, source: str) -> ir.Table:
