@@ -13,6 +13,7 @@ from helpers import engines, summaries
 from helpers.contract.shop import ROOT, load_shop
 from helpers.engines.faults import told
 from helpers.errors import DataError, UsageError
+from helpers.privacy import forget
 from helpers.study import open_study
 from tests_engines.server import PASSWORD, Server
 from tests_engines.shops import sample_on
@@ -65,12 +66,19 @@ def message(error) -> str:
 
 
 def left_behind(shop: str) -> list[str]:
-    return [path.name for path in Path(shop).glob("clean/*") if path.name != ".lock"]
+    return [
+        path.name
+        for path in Path(shop).glob("clean/**/*")
+        if path.is_file() and path.name != ".lock"
+    ]
 
 
 def test_tables_of_a_server_are_cleaned_into_its_schema(shop, orders):
     study = open_study(shop)
     assert summaries.load(study, "customer_states")["n"].sum() == 50
+    # Tables that a shop does not have are empty, and their summaries too.
+    assert summaries.load(study, "survey_answers").empty
+    assert summaries.load(study, "touch_months").empty
     kept = tables(orders) - {"orders"}
     assert any(name.endswith("_orders_refunds") for name in kept)
     assert all(name.startswith("ltv_") and "_stage_" not in name for name in kept)
@@ -100,6 +108,33 @@ def test_a_snapshot_column_tells_the_states_of_a_table_apart(shop, orders):
     assert load_shop(shop).content_digest() == first
     orders.execute("UPDATE faults.orders SET loaded_at = '2026-04-02' WHERE order_id = 'o7'")
     assert load_shop(shop).content_digest() != first
+
+
+def test_clean_tables_that_are_gone_are_made_again(shop, orders):
+    info = open_study(shop).info
+    for name in tables(orders) - {"orders"}:
+        orders.execute(f'DROP TABLE faults."{name}"')
+    study = open_study(shop)
+    assert study.info.folder == info.folder
+    assert summaries.load(study, "scope")["orders"].sum() == 500
+
+
+def test_rows_of_a_refused_table_are_kept_for_whoever_mends_it(shop, orders):
+    orders.execute("UPDATE faults.orders SET customer_id = NULL WHERE order_id <> 'o1'")
+    with pytest.raises(DataError, match="can be used"):
+        open_study(shop)
+    assert tables(orders) == {"orders", "ltv_refused_orders_quarantine"}
+
+
+def test_to_forget_takes_the_tables_away_and_names_those_of_the_team(shop, orders, tmp_path):
+    open_study(shop)
+    ids = tmp_path / "ids.txt"
+    ids.write_text("c7\n")
+    done = forget.forget(shop, str(ids))
+    assert tables(orders) == {"orders"}
+    assert done.unsearched == ["table faults.orders"]
+    study = open_study(shop)
+    assert study.info.tables["orders"]["customers"] == 49
 
 
 def test_a_wrong_password(shop, monkeypatch):

@@ -8,7 +8,6 @@ out, to the cent.
 Imports stay light (no engine, no pandas), so that a run that has nothing to do starts at once.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -89,13 +88,10 @@ def prepare(shop: Shop) -> CleanInfo:
     # Clean tables hold pseudonyms: those of another key table would mean nobody.
     made_with = f"{digest} {persons.table_id(shop)}"
     target = shop.folder / "clean" / hashlib.sha256(made_with.encode()).hexdigest()[:16]
-    if not (target / "info.json").is_file():
+    if not _is_made(shop, target):
         target.parent.mkdir(exist_ok=True)
         with FileLock(target.parent / ".lock"):
-            if not (target / "info.json").is_file():
-                # A cleaning that was killed leaves what it had read: the shop's own ids.
-                for left in target.parent.glob(".[0-9a-f]*"):
-                    shutil.rmtree(left, ignore_errors=True)
+            if not _is_made(shop, target):
                 with told(shop):
                     _clean(shop, digest, target)
     os.utime(target)
@@ -163,6 +159,20 @@ def _version(package: str) -> str:
         return ""
 
 
+def _is_made(shop: Shop, target: Path) -> bool:
+    """Say whether clean tables are there: what was found, and the tables that a server keeps."""
+    if not (target / "info.json").is_file():
+        return False
+    if shop.engine != "postgres":
+        return True
+    con = engines.connect(shop)
+    try:
+        with told(shop):
+            return engines.exists(con, target / "orders.parquet")
+    finally:
+        engines.close(con)
+
+
 def _read_info(target: Path) -> CleanInfo:
     stored = json.loads((target / "info.json").read_text(encoding="utf-8"))
     days = {key: date.fromisoformat(stored[key]) for key in _DAYS}
@@ -180,11 +190,13 @@ def _clean(shop: Shop, digest: str, target: Path) -> None:
     from helpers.cleaning import clean_tables
 
     stage = target.parent / f".{target.name}"
-    shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir()
     con = engines.connect(shop)
     try:
-        engines.dropped(con, stage)
+        # A cleaning that was killed, or lost its server, leaves what it had read.
+        for left in {stage, *target.parent.glob(".[0-9a-f]*")}:
+            engines.dropped(con, left)
+            shutil.rmtree(left, ignore_errors=True)
+        stage.mkdir()
         with told(shop), TemporaryDirectory(dir=stage, ignore_cleanup_errors=True) as scratch:
             tables = clean_tables.make(con, shop, stage, Path(scratch))
         contents = shop.content_digest()
@@ -192,9 +204,8 @@ def _clean(shop: Shop, digest: str, target: Path) -> None:
             raise DataError(f"{shop.name}: its tables changed while they were read; run again.")
         _finish(con, shop, digest, contents, tables, stage, target)
     except BaseException as error:
-        _keep_refused(stage, isinstance(error, DataError))
-        with contextlib.suppress(Exception):
-            engines.dropped(con, stage)
+        refused = isinstance(error, DataError)
+        _clear(con, shop, stage, refused)
         raise
     finally:
         engines.close(con)
@@ -228,8 +239,12 @@ def _written(tables: dict) -> list[str]:
     return names + [f"{name}_quarantine" for name, found in tables.items() if found["set_aside"]]
 
 
-def _keep_refused(stage: Path, refused: bool) -> None:
-    """Keep the rows taken out of files that were refused, so that the export can be mended."""
+def _clear(con, shop: Shop, stage: Path, refused: bool) -> None:
+    """Take away what is half done, but keep the rows taken out of files that were refused.
+
+    So that the export can be mended. Where the server cannot be reached, an empty folder stays and
+    tells the next cleaning what to take away there.
+    """
     kept, found = stage.parent / "refused", list(stage.glob("*_quarantine.parquet"))
     shutil.rmtree(kept, ignore_errors=True)
     if refused and found:
@@ -237,6 +252,14 @@ def _keep_refused(stage: Path, refused: bool) -> None:
         for path in found:
             path.rename(kept / path.name)
     shutil.rmtree(stage, ignore_errors=True)
+    try:
+        engines.dropped(con, kept)
+        named = [f"{name}_quarantine" for name in shop.sources]
+        there = [name for name in named if engines.exists(con, stage / f"{name}.parquet")]
+        engines.moved(con, stage, kept, there if refused else [])
+        engines.dropped(con, stage)
+    except Exception:
+        stage.mkdir(exist_ok=True)
 
 
 def _prune(con, clean: Path) -> None:

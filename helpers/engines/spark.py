@@ -92,9 +92,13 @@ def named(con, name: str, table: ir.Table) -> ir.Table:
 
 
 def kept(con, name: str, table: ir.Table) -> ir.Table:
-    """Keep a table in the memory of the executors, or on their disks."""
+    """Keep a table in the memory of the executors, or on their disks.
+
+    As a checkpoint, which has no past: of a table that is only cached every later plan holds all
+    the steps that led to it, twice for every join, and takes minutes to be read.
+    """
     con._run_pre_execute_hooks(table)
-    found = con._session.sql(con.compile(table)).persist()
+    found = con._session.sql(con.compile(table)).localCheckpoint()
     found.createOrReplaceTempView(name)
     return con.table(name)
 
@@ -170,8 +174,7 @@ def frame(con, table) -> ir.Table:
 
     path = Path(tempfile.mkdtemp(prefix="ltv-")) / "frame.parquet"
     pq.write_table(table, path, coerce_timestamps="us")
-    found = con._session.read.parquet(str(path)).persist()
-    found.count()
+    found = con._session.read.parquet(str(path)).localCheckpoint()
     path.unlink()
     path.parent.rmdir()
     name = path.parent.name.replace("-", "_")

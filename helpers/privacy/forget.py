@@ -230,8 +230,9 @@ def _delete_caches(shop: Shop, done: Outcome) -> None:
     """Delete clean tables and summaries; they are made again."""
     from helpers import engines
 
-    made = sorted((shop.folder / "clean").glob("[0-9a-f]*"))
-    if made and shop.engine == "postgres":
+    clean = shop.folder / "clean"
+    made = [*clean.glob("[0-9a-f]*"), *clean.glob(".[0-9a-f]*"), clean / "refused"]
+    if clean.is_dir() and shop.engine == "postgres":
         con = engines.connect(shop)
         try:
             for folder in made:
