@@ -10,8 +10,6 @@ from helpers.study import Study, open_study
 from tests_engines.server import PASSWORD, Server
 from tests_engines.shops import fill, sample_on
 
-SPARK = "local[2]"
-
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
@@ -33,7 +31,7 @@ def study_on(tmp_path_factory, request) -> Iterator[Callable[[str], Study]]:
 
     def study(engine: str) -> Study:
         if engine not in opened:
-            url = SPARK if engine == "pyspark" else ""
+            url = ""
             if engine == "postgres":
                 patch.setenv("LTV_TEST_PASSWORD", PASSWORD)
                 url = request.getfixturevalue("server").url("${LTV_TEST_PASSWORD}")

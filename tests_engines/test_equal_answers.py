@@ -1,4 +1,4 @@
-"""Cleaning and every summary of the sample shop give the same on DuckDB, Spark and PostgreSQL."""
+"""Cleaning and every summary of the sample shop give the same on DuckDB and PostgreSQL."""
 
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ from helpers.contract.tables import PERSON_COLUMNS, TABLES
 from helpers.persons import keys as persons
 from helpers.sources.typed import clean_table
 
-OTHERS = ("pyspark", "postgres")
+OTHERS = ("postgres",)
 OPTIONS = {"split": "2025-06-30", "tolerance": 0.005, "window": 90}
 
 
