@@ -7,7 +7,9 @@ BIN := .venv/bin
 # A target that failed is made again.
 .DELETE_ON_ERROR:
 
-.PHONY: report lab test test-engines lint refresh check bench bench-coverage clean
+BENCHES := $(patsubst benchmarks/%.py,bench-%,$(wildcard benchmarks/*.py))
+
+.PHONY: report lab test test-engines lint refresh check bench $(BENCHES) clean
 
 report: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples)
 	$(BIN)/python -m helpers report --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(if $(MONTHS),--months $(MONTHS)) $(ARGS)
@@ -35,13 +37,12 @@ refresh: .venv/.ready
 check: .venv/.ready
 	$(BIN)/python -m helpers check
 
-# What things cost, each against its baseline in the same run; minutes, and never part of the tests.
-bench: .venv/.ready
-	$(BIN)/python benchmarks/cleaning.py $(ARGS)
+# What things cost beside a baseline, and how often intervals hold the truth: minutes, a page each
+# under reports/benchmarks, and never part of the tests.
+bench: bench-cleaning
 
-# How often intervals hold the truth over simulated shops: the table in reports/benchmarks.
-bench-coverage: .venv/.ready
-	$(BIN)/python benchmarks/coverage.py $(ARGS)
+$(BENCHES): bench-%: .venv/.ready
+	$(BIN)/python benchmarks/$*.py $(ARGS)
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }

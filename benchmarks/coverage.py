@@ -9,8 +9,10 @@ through the summaries and functions that the notebooks use. Seeds are fixed.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from datetime import date
+from multiprocessing import get_context
 from pathlib import Path
 
 import click
@@ -33,17 +35,17 @@ _ROOT = Path(__file__).resolve().parent.parent
 _TARGET = _ROOT / "reports" / "benchmarks" / "coverage.md"
 _MONEY = ("revenue", "cogs", "shipping_cost", "payment_fee")
 # Without experiments, whose windows would make customers of one shop differ by design.
-_LAW = replace(SAMPLE, experiments=(), faults=False, cogs_missing=0.0, block_customers=100_000)
+LAW = replace(SAMPLE, experiments=(), faults=False, cogs_missing=0.0, block_customers=100_000)
 _SHOP = Shop(
     name="simulated", folder=Path(), title="Simulated", currency="EUR",
     time_zone="Europe/Amsterdam", sources={}, margin=Margin("costs"),
 )  # fmt: skip
-_END = date(2026, 6, 30)
+END = date(2026, 6, 30)
 _DAYS = (30, 90, 180, 365)
 
 
-def customer_days(config: ShopConfig, seed: int, block: int) -> tuple[pd.DataFrame, int]:
-    """Simulate a block of customers: their days, money in minor units, and how many there are."""
+def customer_days(config: ShopConfig, seed: int, block: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """Simulate a block of customers: their days, money in minor units, and channel by customer."""
     n = config.block_customers
     rng = {name: generator(seed, block, name) for name in ("people", "purchases", "orders")}
     people = draw_people(config, n, rng["people"])
@@ -52,7 +54,7 @@ def customer_days(config: ShopConfig, seed: int, block: int) -> tuple[pd.DataFra
     names = np.arange(n) + block * n
     lines = draw_lines(config, people, names, orders, rng["orders"])
     frame = orders_frame(config, lines, draw_refunds(config, lines, rng["orders"]))
-    frame = frame[frame["ordered_at"].dt.date <= _END]
+    frame = frame[frame["ordered_at"].dt.date <= END]
     stamps = {name: frame[name].dt.date for name in ("ordered_at", "refunded_at")}
     frame = frame.assign(
         order_date=stamps["ordered_at"], refunded_date=stamps["refunded_at"],
@@ -61,23 +63,46 @@ def customer_days(config: ShopConfig, seed: int, block: int) -> tuple[pd.DataFra
     )  # fmt: skip
     con = ibis.duckdb.connect()
     rows = clean_tables.finished_orders(con.create_table("orders", frame), _SHOP)
-    rows = rows.filter(rows.event_date <= ibis.date(_END))
-    return expressions.customer_days(rows).execute(), n
+    rows = rows.filter(rows.event_date <= ibis.date(END))
+    channels = np.array([channel.name for channel in config.channels])[people.channel]
+    return expressions.customer_days(rows).execute(), channels
 
 
 def shops_of(size: int, shops: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give customer-days, and for each customer the shop (``channel``) and first order day."""
-    blocks = -(-size * shops // _LAW.block_customers)
-    days = pd.concat([customer_days(_LAW, seed, block)[0] for block in range(blocks)])
-    people = pd.DataFrame({"customer_id": np.arange(blocks * _LAW.block_customers)})
+    blocks = -(-size * shops // LAW.block_customers)
+    days = pd.concat([customer_days(LAW, seed, block)[0] for block in range(blocks)])
+    people = pd.DataFrame({"customer_id": np.arange(blocks * LAW.block_customers)})
     # Arrivals are sorted within a block, so customers are dealt out at random.
     order = np.random.default_rng([seed, size]).permutation(len(people))[: size * shops]
     people = people.iloc[order].assign(channel=np.arange(size * shops) % shops)
     people["channel"] = "shop " + people["channel"].astype(str).str.zfill(5)
-    days = days[days["customer_id"].isin(people["customer_id"])]
+    return with_first_day(days, people)
+
+
+def with_first_day(days: pd.DataFrame, people: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Keep customers who have ordered, with their first day, and the days of these."""
     first = days[days["orders"] > 0].groupby("customer_id")["day"].min().rename("cohort_day")
     people = people.merge(first, on="customer_id")
     return days[days["customer_id"].isin(people["customer_id"])], people
+
+
+def horizon_ages(rows: ibis.Table, who: ibis.Table) -> pd.DataFrame:
+    """Give the summary cohort_ages at its horizons, by shop (``channel``) and for all, in money."""
+    ages = expressions.cohort_ages(rows, who)
+    ages = ages.filter(ages.age_unit == "horizon").execute()
+    for power, what in ((2, "_squares"), (3, "_cubes")):
+        for name in ages.columns[ages.columns.str.endswith(what)]:
+            ages[name] = ages[name].astype(float) / 100**power
+    return ages.assign(**{name: ages[name].astype(float) / 100 for name in expressions.MONEY})
+
+
+def stored(days: pd.DataFrame, people: pd.DataFrame) -> tuple[ibis.Table, ibis.Table]:
+    """Put customer-days and customers into an engine of their own."""
+    con = ibis.duckdb.connect()
+    rows = con.create_table("days", ibis.memtable(days).mutate(day=ibis._.day.cast("date")))
+    who = ibis.memtable(people).mutate(cohort_day=ibis._.cohort_day.cast("date"))
+    return rows, con.create_table("people", who)
 
 
 def figures(days: pd.DataFrame, people: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -85,20 +110,12 @@ def figures(days: pd.DataFrame, people: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
     The shop named all holds every customer; its value stands for the truth.
     """
-    con = ibis.duckdb.connect()
-    rows = con.create_table("days", ibis.memtable(days).mutate(day=ibis._.day.cast("date")))
-    who = ibis.memtable(people).mutate(cohort_day=ibis._.cohort_day.cast("date"))
-    who = con.create_table("people", who)
-    ages = expressions.cohort_ages(rows, who).execute()
-    for power, what in ((2, "_squares"), (3, "_cubes")):
-        for name in ages.columns[ages.columns.str.endswith(what)]:
-            ages[name] = ages[name].astype(float) / 100**power
-    for name in expressions.MONEY:
-        ages[name] = ages[name].astype(float) / 100
+    rows, who = stored(days, people)
+    ages = horizon_ages(rows, who)
     for measure in ("revenue", "margin"):
         for dimension in ("channel", "all"):
             found = ltv.ltv_historical(
-                ages, as_of=_END, horizons=_DAYS, value=measure, dimension=dimension, min_cell=1
+                ages, as_of=END, horizons=_DAYS, value=measure, dimension=dimension, min_cell=1
             )
             yield pd.DataFrame(
                 {
@@ -107,23 +124,29 @@ def figures(days: pd.DataFrame, people: pd.DataFrame) -> Iterator[pd.DataFrame]:
                     "low": found["low"], "high": found["high"], "n": found["customers"],
                 }
             )  # fmt: skip
-    yield from _of_waits(rows, people)
+    yield from _of_waits(rows, who)
 
 
-def _of_waits(rows: ibis.Table, people: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Give repeat purchase and churn of each shop from its own summaries of waits."""
-    shops = people.set_index("customer_id")["channel"]
-    days = rows.select("customer_id", "day", "orders", "refunds", "revenue").execute()
-    days = days.assign(shop=days["customer_id"].map(shops))
-    con, lines = ibis.duckdb.connect(), []
-    one = con.create_table("one", days.head(0).drop(columns="shop"))
-    one = one.mutate(day=one.day.cast("date"))
-    # The queries are made once; each shop's days stand in the same table in turn.
-    made = {"gaps": expressions.gaps, "parts": expressions.gap_parts}
-    sql = {name: ibis.to_sql(make(one, as_of=str(_END))) for name, make in made.items()}
-    for shop, found in [("all", days), *days.groupby("shop")]:
-        con.create_table("one", found.drop(columns="shop"), overwrite=True)
-        gaps, parts = (con.con.execute(sql[name]).df() for name in ("gaps", "parts"))
+def _of_waits(rows: ibis.Table, who: ibis.Table) -> Iterator[pd.DataFrame]:
+    """Give repeat purchase and churn of each shop from its own waits."""
+    waits = expressions.waits(rows, as_of=str(END))
+    waits = waits.join(who.select("customer_id", shop=who.channel), "customer_id")
+    each = ["days", "event"]
+    counted = {
+        name: waits.group_by("shop", name, *each).aggregate(n=waits.count()).execute()
+        for name in ("order_number", "part")
+    }
+    by_shop = {name: dict(list(found.groupby("shop"))) for name, found in counted.items()}
+    whole = {
+        name: found.groupby([name, *each], as_index=False)["n"].sum()
+        for name, found in counted.items()
+    }
+    lines = []
+    for shop in ("all", *by_shop["part"]):
+        gaps, parts = (
+            whole[name] if shop == "all" else by_shop[name][shop]
+            for name in ("order_number", "part")
+        )
         for length in _DAYS:
             share = repurchase.repeat_within(gaps, length)
             lines.append((f"Bought again within {length} days", shop, share.value, share.low,
@@ -152,21 +175,29 @@ def covered(table: pd.DataFrame) -> pd.DataFrame:
     return found.assign(covered=1 - found["below"] - found["above"], truth=truth)
 
 
+def of_size(size: int, shops: int, seed: int) -> pd.DataFrame:
+    """Simulate shops of so many customers, and say how often each figure's interval held."""
+    table = pd.concat(figures(*shops_of(size, shops, seed)), ignore_index=True)
+    return covered(table).assign(customers=size).reset_index()
+
+
 @click.command()
 @click.option("--shops", default=2000, show_default=True)
 @click.option("--sizes", default="100,300,1000", show_default=True, help="Customers of a shop.")
 @click.option("--seed", default=20260630, show_default=True)
+@click.option("--jobs", default=2, show_default=True, help="Sizes side by side.")
 @click.option("--write/--no-write", default=True, help="Write the page under reports/benchmarks.")
-def main(shops: int, sizes: str, seed: int, write: bool) -> None:
+def main(shops: int, sizes: str, seed: int, jobs: int, write: bool) -> None:
     """Say how often 95% intervals hold the truth."""
-    parts = []
-    for size in map(int, sizes.split(",")):
-        table = pd.concat(figures(*shops_of(size, shops, seed)), ignore_index=True)
-        parts.append(covered(table).assign(customers=size).reset_index())
-        click.echo(parts[-1].round(3).to_string())
-    if write:
-        _TARGET.parent.mkdir(parents=True, exist_ok=True)
-        _TARGET.write_text(page(pd.concat(parts), shops, seed), encoding="utf-8")
+    parts: list[pd.DataFrame] = []
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting = [pool.submit(of_size, int(size), shops, seed) for size in sizes.split(",")]
+        for done in as_completed(waiting):
+            parts = sorted([*parts, done.result()], key=lambda part: part["customers"].iloc[0])
+            click.echo(done.result().round(3).to_string())
+            if write:
+                _TARGET.parent.mkdir(parents=True, exist_ok=True)
+                _TARGET.write_text(page(pd.concat(parts), shops, seed), encoding="utf-8")
 
 
 def page(found: pd.DataFrame, shops: int, seed: int) -> str:

@@ -179,22 +179,55 @@ def new_shop(**given) -> None:
 @_MONTH
 @click.option("--purpose", default="", help="Of the consent, such as email_marketing.")
 @click.option("--value", is_flag=True, help="Instead: what every customer has been worth.")
+@click.option(
+    "--forecast",
+    "name",
+    default="",
+    metavar="LIST",
+    help="Of those with this consent: wake-up, loyalty or next-order.",
+)
 @click.option("--out", default="", help="Another file; default: lists/ in the shop's folder.")
-def list_customers(shop: str, month: str, purpose: str, value: bool, out: str) -> None:
+def list_customers(shop: str, month: str, purpose: str, value: bool, name: str, out: str) -> None:
     """Write the customers who may be written to, by their consent at a month's end.
 
+    With --forecast: of these, who is falling silent, fit for the loyalty program, or due to order.
     With --value: what every customer has been worth, for the shop's own books.
     """
     from helpers.privacy import lists
 
-    if value == bool(purpose):
-        raise UsageError("Give either --purpose, such as email_marketing, or --value.")
+    if value == bool(purpose) or (value and name):
+        raise UsageError(
+            "Give either --purpose, such as email_marketing (with --forecast, if you like), or "
+            "--value."
+        )
     if value:
         done = lists.write_value_list(shop, month=month, out=out)
+    elif name:
+        done = lists.write_forecast_list(shop, name=name, month=month, purpose=purpose, out=out)
     else:
         done = lists.write_list(shop, month=month, purpose=purpose, out=out)
     click.echo(done.sentence())
     click.echo(near(done.path))
+
+
+@main.command("forecast-summary")
+@click.argument("file")
+@click.option("--unit", required=True, help="Of recency and T: days, weeks, months or years.")
+@click.option("--horizon", default=12.0, show_default=True, help="Months of 365.25/12 days.")
+@click.option("--margin", default=1.0, show_default=True, help="Contribution margin, a share.")
+@click.option("--serve", default=0.0, show_default=True, help="Cost to serve an order, money.")
+@click.option("--discount", default=0.1, show_default=True, help="Annual effective rate, a share.")
+@click.option("--model", default="BG/NBD", show_default=True, help="A purchase model.")
+@click.option("--out", default="", help="Write the score of every row there, as CSV.")
+def forecast_summary(file: str, unit: str, out: str, **terms: object) -> None:
+    """Forecast from a summary by lifetimes or pymc-marketing in place of orders.
+
+    FILE has frequency, recency, T and monetary_value, one row per customer, as CSV.
+    """
+    from helpers import summary_forecast
+
+    for line in summary_forecast.run(file, unit=unit, out=out, **terms):
+        click.echo(line)
 
 
 @main.command()

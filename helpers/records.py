@@ -60,6 +60,22 @@ def earlier_months(month: str) -> tuple[str, str]:
     return shift_month(month, -1), shift_month(month, -12)
 
 
+LEDGER_MONTHS = 12
+
+
+def read_months(month: str) -> tuple[str, ...]:
+    """Name every earlier month whose records a notebook may read, the newest first.
+
+    Those that a scorecard compares with, and the last twelve, whose forecasts the ledger holds
+    against what happened since.
+
+    >>> read_months("2026-01")[:2], len(read_months("2026-01"))
+    (('2025-12', '2025-11'), 12)
+    """
+    before = {shift_month(month, -back) for back in range(1, LEDGER_MONTHS + 1)}
+    return tuple(sorted(before | set(earlier_months(month)), reverse=True))
+
+
 def read_notebook(path: Path) -> dict:
     """Read a notebook as plain values, with every text joined to one string.
 
@@ -111,8 +127,8 @@ def published_records(shop: object, month: str) -> dict[str, Record]:
     """Give the records of an earlier month as it was published; empty if it was not.
 
     During a run they come from the folder of the run, which holds the months that the notebook's
-    key covers (``earlier_months``); another month raises UsageError there, because its change
-    would go unnoticed.
+    key covers (``read_months``); another month raises UsageError there, because its change would go
+    unnoticed.
     """
     name, _ = _shop_and_month(shop, month)
     folder = os.environ.get("LTV_RECORDS")
@@ -121,7 +137,7 @@ def published_records(shop: object, month: str) -> dict[str, Record]:
         if month not in known:
             raise UsageError(
                 f"The records of {month} were asked for; a run gives this notebook those of "
-                f"{', '.join(known) or 'no earlier month'}. See earlier_months() in records.py."
+                f"{', '.join(known) or 'no earlier month'}. See read_months() in records.py."
             )
         records = _from_json(Path(folder) / month)
     else:

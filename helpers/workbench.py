@@ -18,7 +18,7 @@ from pathlib import Path
 from helpers.contract.shop import ROOT, load_shop
 from helpers.errors import WorkbookError
 from helpers.records import (
-    earlier_months,
+    read_months,
     read_notebook,
     record_of,
     records_in,
@@ -193,7 +193,7 @@ def _run_one(step: Step, done: dict, scratch: Path, reports: Path, progress: Pro
     for name in step.reads:
         write_record(records, name, record_of(done[name]))
     shop, shown = _committed_month() if step.reads_earlier else ("", "")
-    for month in earlier_months(shown) if shown else ():
+    for month in read_months(shown) if shown else ():
         (records / month).mkdir()
         for name, record in records_in(reports / shop / month / "notebooks").items():
             write_record(records / month, name, record)

@@ -1,12 +1,11 @@
 """The purchase and spend models against published numbers, high precision and simulated truth."""
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from cdnow import CUTOFF, cdnow_days, cdnow_file, cdnow_histories, in_weeks, made
 from scipy.integrate import quad
 from scipy.stats import beta as beta_law
 from scipy.stats import chi2
@@ -14,35 +13,10 @@ from scipy.stats import chi2
 from helpers.errors import DataError
 from helpers.models import btyd, gamma_gamma
 
-START, CUTOFF, END = (pd.Timestamp(d) for d in ("1997-01-01", "1997-09-30", "1998-06-30"))
-
-
-def cdnow_file(name: str) -> Path:
-    """A data file of the package lifetimes, found without importing the package."""
-    spec = importlib.util.find_spec("lifetimes")
-    path = Path(spec.origin).parent / "datasets" / name if spec else None
-    if path is None or not path.exists():
-        pytest.fail(f"lifetimes/datasets/{name} is missing: pip install lifetimes==0.11.3")
-    return path
-
-
-def cdnow_days() -> pd.DataFrame:
-    """Purchase days of the 1/10 sample: id, day, spend, first_day."""
-    columns = ["master_id", "id", "day", "cds", "spend"]
-    lines = pd.read_csv(
-        cdnow_file("CDNOW_sample.txt"), sep=r"\s+", names=columns, dtype={"day": str}
-    )
-    lines["day"] = pd.to_datetime(lines["day"], format="%Y%m%d")
-    days = lines.groupby(["id", "day"], as_index=False)["spend"].sum()
-    return days.assign(first_day=days.groupby("id")["day"].transform("min"))
-
 
 def make_fit(r, alpha, a, b, days_per_unit=7.0) -> btyd.BetaGeometricFit:
     """BG/NBD with given parameters, as if fitted without error."""
-    return btyd.BetaGeometricFit(
-        r=r, alpha=alpha, a=a, b=b, days_per_unit=days_per_unit,
-        log_likelihood=0.0, covariance=np.zeros((4, 4)), n=1.0, gradient_norm=0.0,
-    )  # fmt: skip
+    return made("BG/NBD", r, alpha, a, b, days_per_unit=days_per_unit)
 
 
 def simulate_histories(fit, lengths, rng):
@@ -77,25 +51,17 @@ def days():
 
 @pytest.fixture(scope="module")
 def histories(days):
-    """x, t_x and T in whole days of the 2,357 customers to 1997-09-30."""
-    by = days[days["day"] <= CUTOFF].groupby("id")["day"].agg(["min", "max", "size"])
-    return pd.DataFrame(
-        {
-            "x": by["size"] - 1,
-            "t_x": (by["max"] - by["min"]).dt.days,
-            "T": (CUTOFF - by["min"]).dt.days,
-        }
-    )
+    return cdnow_histories(days, CUTOFF)
 
 
 @pytest.fixture(scope="module")
 def weeks(histories):
-    return btyd.States(histories["x"], histories["t_x"] / 7, histories["T"] / 7)
+    return in_weeks(histories)
 
 
 @pytest.fixture(scope="module")
 def fit(weeks):
-    return btyd.fit_bgnbd(weeks)
+    return btyd.fit(weeks)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +113,7 @@ class TestCdnowFit:
 
     def test_lifetimes_summary_gives_the_same_fit(self, fit):
         table = pd.read_csv(cdnow_file("cdnow_customers_summary.csv"))
-        other = btyd.fit_bgnbd(btyd.States(table["frequency"], table["recency"], table["T"]))
+        other = btyd.fit(btyd.States(table["frequency"], table["recency"], table["T"]))
         np.testing.assert_allclose(other.parameters, fit.parameters, rtol=1e-3)
 
 
@@ -160,14 +126,12 @@ class TestPublishedPredictions:
             [38.86] * 5 + [27.0] * 2,
         )
         expected = [-9.4596, -4.4711, -0.5538, -21.8644, -9.5367, -14.1284, -0.4761]
-        got = btyd.bgnbd_log_likelihoods(PUBLISHED, states)
+        got = PUBLISHED.log_likelihoods(states)
         np.testing.assert_allclose(got, expected, atol=1e-3)
 
     def test_stable_log_likelihood(self):
         # Note 027: x = 200 overflows the plain form
-        got = btyd.bgnbd_log_likelihoods(
-            make_fit(0.25, 4, 0.8, 2.5), btyd.States([200, 0], [38, 0], [40, 40])
-        )
+        got = make_fit(0.25, 4, 0.8, 2.5).log_likelihoods(btyd.States([200, 0], [38, 0], [40, 40]))
         np.testing.assert_allclose(got, [100.7957, -0.59947382], rtol=5e-7)
 
     def test_conditional_expectation(self):
@@ -272,6 +236,17 @@ class TestGammaGamma:
         moved = spend_fit.log_likelihood - 946 * np.log(100)
         assert cents.log_likelihood == pytest.approx(moved, abs=1e-6)
 
+    def test_many_rows_are_taken_by_cells(self, monkeypatch):
+        rng = np.random.default_rng(9)
+        x = rng.geometric(0.4, 30_000)
+        spend = rng.standard_gamma(4.0 * x) / (rng.standard_gamma(3.5, len(x)) / 30)
+        cells = gamma_gamma.fit_gamma_gamma(x, spend)
+        monkeypatch.setattr(gamma_gamma, "_MANY", len(x))
+        rows = gamma_gamma.fit_gamma_gamma(x, spend)
+        np.testing.assert_allclose(cells.parameters, rows.parameters, rtol=1e-5)
+        assert cells.log_likelihood == pytest.approx(rows.log_likelihood, rel=1e-6)
+        assert not np.array_equal(cells.parameters, rows.parameters)
+
     def test_q_stays_above_one(self):
         rng = np.random.default_rng(4)
         shape = rng.standard_gamma(3, 3000)
@@ -301,7 +276,7 @@ class TestGammaGamma:
 class TestGradients:
     @pytest.mark.parametrize("theta", [[-1.4, -2.0, -0.2, 0.9], [0.5, 0.3, 1.2, -0.7]])
     def test_bgnbd(self, weeks, theta):
-        objective = btyd._bgnbd_objective(weeks, weeks.T.max())
+        objective = btyd.BetaGeometricFit.objective(weeks, weeks.T.max())
         self.compare(objective, np.array(theta))
 
     @pytest.mark.parametrize("theta", [[1.8, 1.0, -0.8], [-0.5, 0.2, 1.5]])
@@ -320,7 +295,7 @@ class TestGradients:
         np.testing.assert_allclose(objective(theta)[1], differences, rtol=1e-6, atol=1e-4)
 
     def test_compressed_likelihood_is_the_sum_over_customers(self, fit, weeks):
-        want = btyd.bgnbd_log_likelihoods(fit, weeks).sum()
+        want = fit.log_likelihoods(weeks).sum()
         assert fit.log_likelihood == pytest.approx(want, abs=1e-7)
 
 
@@ -328,7 +303,7 @@ class TestInvariance:
     def test_row_order(self, fit, weeks):
         order = np.random.default_rng(0).permutation(len(weeks))
         shuffled = btyd.States(weeks.frequency[order], weeks.recency[order], weeks.T[order])
-        other = btyd.fit_bgnbd(shuffled)
+        other = btyd.fit(shuffled)
         np.testing.assert_allclose(other.parameters, fit.parameters, rtol=1e-8)
         forecast = btyd.expected_purchases(fit, weeks, 39)
         np.testing.assert_array_equal(btyd.expected_purchases(fit, shuffled, 39), forecast[order])
@@ -337,7 +312,7 @@ class TestInvariance:
         grouped = histories.groupby(["x", "t_x", "T"]).size().rename("n").reset_index()
         assert len(grouped) < len(histories)
         states = btyd.States(grouped["x"], grouped["t_x"] / 7, grouped["T"] / 7, grouped["n"])
-        other = btyd.fit_bgnbd(states)
+        other = btyd.fit(states)
         np.testing.assert_allclose(other.parameters, fit.parameters, rtol=1e-8)
         assert other.log_likelihood == pytest.approx(fit.log_likelihood, abs=1e-7)
         np.testing.assert_allclose(other.covariance, fit.covariance, rtol=1e-5)
@@ -346,7 +321,7 @@ class TestInvariance:
     def test_unit_of_time(self, fit, weeks, histories, unit):
         x, t_x, T = (histories[c] for c in ("x", "t_x", "T"))
         states = btyd.States(x, t_x / unit, T / unit, days_per_unit=unit)
-        other = btyd.fit_bgnbd(states)
+        other = btyd.fit(states)
         ratio = 7 / unit
         np.testing.assert_allclose(other.parameters, fit.parameters * [1, ratio, 1, 1], rtol=1e-8)
         horizon = 365.25
@@ -382,7 +357,7 @@ class TestStableForms:
         for case in cases:
             want = self.exact(mpmath, *case)
             r, alpha, a, b, x, T, t = case
-            got = btyd.expected_if_alive(make_fit(r, alpha, a, b), x, T, t)
+            got = make_fit(r, alpha, a, b).expected_if_alive(x, T, t)
             assert float(got) == pytest.approx(want, rel=1e-9), case
 
     @staticmethod
@@ -410,12 +385,12 @@ class TestStableForms:
                 return -np.expm1(-wait) / p
 
             want = quad(orders, 0, 1, epsrel=1e-8, limit=400)[0]
-            got = btyd.expected_if_alive(fit, x, T, t)
+            got = fit.expected_if_alive(x, T, t)
             assert float(got) == pytest.approx(want, rel=1e-5)
 
     def test_grows_with_time_where_a_plus_b_is_below_one(self):
         # a + b < 1 at x = 0: other packages take the logarithm of a negative number
-        got = btyd.expected_if_alive(make_fit(0.6, 4.0, 0.3, 0.2), 0, 40.0, [13.0, 26.0, 52.0])
+        got = make_fit(0.6, 4.0, 0.3, 0.2).expected_if_alive(0, 40.0, [13.0, 26.0, 52.0])
         assert np.isfinite(got).all()
         assert (np.diff(got) > 0).all()
 
@@ -428,12 +403,12 @@ class TestStableForms:
                 got = verb(fit, states, t)
                 assert np.isfinite(got).all()
                 assert (got >= 0).all()
-        assert np.isfinite(btyd.bgnbd_log_likelihoods(fit, states)).all()
+        assert np.isfinite(fit.log_likelihoods(states)).all()
         chance = btyd.p_alive(fit, states)
         assert ((chance >= 0) & (chance <= 1)).all()
 
     def test_no_time_no_purchases(self):
-        got = btyd.expected_if_alive(PRINTED, np.array([0, 3]), np.array([0.0, 20.0]), 0.0)
+        got = PRINTED.expected_if_alive(np.array([0, 3]), np.array([0.0, 20.0]), 0.0)
         assert got.tolist() == [0, 0]
         assert btyd.purchase_pmf(PRINTED, [0, 1], 0.0).tolist() == [1, 0]
 
@@ -462,27 +437,25 @@ class TestBadInput:
 
     def test_everyone_bought_once(self):
         with pytest.raises(DataError, match=r"No repeat purchases among 1,000 customers"):
-            btyd.fit_bgnbd(btyd.States([0], [0], [40.0], [1000]))
+            btyd.fit(btyd.States([0], [0], [40.0], [1000]))
 
     def test_everyone_on_the_same_last_day(self):
         with pytest.raises(DataError, match="No repeat purchases"):
-            btyd.fit_bgnbd(btyd.States([0, 0], [0, 0], [0, 0]))
+            btyd.fit(btyd.States([0, 0], [0, 0], [0, 0]))
 
     def test_no_customers(self):
         with pytest.raises(DataError, match="No repeat purchases among 0"):
-            btyd.fit_bgnbd(btyd.States([], [], []))
+            btyd.fit(btyd.States([], [], []))
 
     def test_repeaters_only(self, weeks):
         keep = weeks.frequency > 0
         with pytest.raises(DataError, match="No one-time buyers"):
-            btyd.fit_bgnbd(
-                btyd.States(*(v[keep] for v in (weeks.frequency, weeks.recency, weeks.T)))
-            )
+            btyd.fit(btyd.States(*(v[keep] for v in (weeks.frequency, weeks.recency, weeks.T))))
 
     def test_recency_as_time_since_last(self, weeks):
         since = np.where(weeks.frequency > 0, np.maximum(weeks.T - weeks.recency, 1 / 7), 0)
         with pytest.raises(DataError, match=r"runs away \(r .*recency measured wrongly"):
-            btyd.fit_bgnbd(btyd.States(weeks.frequency, since, weeks.T))
+            btyd.fit(btyd.States(weeks.frequency, since, weeks.T))
 
     def test_customers_who_do_not_differ(self):
         # all at one rate and nobody leaves: r, alpha and b have no finite best value
@@ -491,7 +464,7 @@ class TestBadInput:
         count = rng.poisson(2.0, 400)
         last = np.where(count > 0, T * rng.random(400) ** (1 / np.maximum(count, 1)), 0)
         with pytest.raises(DataError, match="runs away"):
-            btyd.fit_bgnbd(btyd.States(count, last, T))
+            btyd.fit(btyd.States(count, last, T))
 
 
 class TestSimulation:
@@ -499,7 +472,7 @@ class TestSimulation:
         truth = make_fit(0.6, 8.0, 1.2, 4.0)
         rng = np.random.default_rng(11)
         T = rng.uniform(20, 100, 20_000)
-        fit = btyd.fit_bgnbd(states_of(*simulate_histories(truth, T, rng), T))
+        fit = btyd.fit(states_of(*simulate_histories(truth, T, rng), T))
         z = (fit.parameters - truth.parameters) / fit.standard_errors
         assert np.abs(z).max() < 3
         assert (fit.standard_errors / fit.parameters).max() < 0.15

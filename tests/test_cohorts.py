@@ -94,10 +94,11 @@ shops = st.lists(
     unit=st.sampled_from(ltv.AGE_UNITS),
     starts=st.sampled_from([None, date(2024, 12, 1), date(2025, 1, 15), date(2025, 3, 1)]),
     opened=st.sampled_from([None, date(2024, 1, 1), date(2025, 3, 1)]),
+    left_out=st.integers(0, 3),
 )
 @tries(max_examples=50, deadline=None, derandomize=True)
 def test_every_cell_and_the_pooled_row_equal_the_slow_reference(
-    orders, as_of, kind, unit, starts, opened
+    orders, as_of, kind, unit, starts, opened, left_out
 ):
     measure, cumulative = kind
     orders = [order for order in orders if order[1] <= as_of]
@@ -106,12 +107,13 @@ def test_every_cell_and_the_pooled_row_equal_the_slow_reference(
     found = cohorts.triangle(
         build(orders), measure=measure, cumulative=cumulative, age_unit=unit, as_of=as_of,
         history_starts_at=starts, opened_at=opened, min_cell=MIN_CELL, small=SMALL,
+        run_in=left_out,
     )  # fmt: skip
     months = sorted({cohort.date() for cohort in found.sizes.index})
     begins = starts or months[0]
     whole = opened is not None and opened >= begins
-    limit = max(begins.replace(day=1), months[0])
-    truncated = set() if whole else {m for m in months if m <= limit}
+    limit = months_later(max(begins.replace(day=1), months[0]), left_out - 1)
+    truncated = set() if whole or left_out == 0 else {m for m in months if m <= limit}
     cells = reference(
         orders, measure=measure, unit=unit, cumulative=cumulative, as_of=as_of, truncated=truncated
     )
@@ -302,6 +304,8 @@ def test_inputs_are_left_alone():
         ({"measure": "retenton"}, "Did you mean 'retention'"),
         ({"age_unit": "week"}, "no age unit"),
         ({"cumulative": True}, "cannot be cumulated"),
+        ({"measure": "aov", "cumulative": True}, "is not cumulated"),
+        ({"run_in": -1}, "0 or more months"),
         ({"dimension": "chanel"}, "Did you mean 'channel'"),
         ({"dimension": "channel", "value": "add"}, "Did you mean 'ads'"),
     ],
@@ -358,3 +362,14 @@ def test_cell_intervals_cover():
         hits = (found.low[1] <= truth) & (truth <= found.high[1])
         assert 0.91 < hits.mean() < 0.985
         assert len(hits) == months
+
+
+def test_cells_that_some_have_entered_are_told_from_those_not_begun():
+    found = draw(measure="revenue", cumulative=True, age_unit="days30")
+    march = found.states.loc["2025-03-01"]
+    # March's first member entered the third step on 30 April, its last may end it in June.
+    assert march[2] == "immature" and found.begun.loc["2025-03-01", 2]
+    assert march[3] == "immature" and found.begun.loc["2025-03-01", 3] == (
+        pd.Timestamp("2025-05-30") <= pd.Timestamp("2025-05-31")
+    )
+    assert not found.begun.loc["2025-05-01", 2]

@@ -1,6 +1,7 @@
 """Every cleaning expression and every summary can be said by DuckDB, Spark and PostgreSQL."""
 
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import ibis
@@ -15,7 +16,8 @@ from helpers.sources import typed as sources
 from helpers.study import SET_ASIDE
 
 ENGINES = ("duckdb", "pyspark", "postgres")
-OPTIONS = {"split": "2025-06-30", "as_of": "2026-06-30", "tolerance": 0.005, "window": 90}
+OPTIONS = {"split": "2025-06-30", "as_of": "2026-06-30", "tolerance": 0.005, "window": 90,
+           "dimension": "channel"}  # fmt: skip
 
 
 class SparkOptions(Config):
@@ -74,11 +76,12 @@ def with_reason(rows, name: str, shop: Shop):
     return rows.mutate(reason=rules.reason(rows, name, context_of(shop, name)))
 
 
+@cache
 def made(name: str):
-    """A summary over unbound tables, its own sources inlined."""
+    """A summary over unbound tables; those it is made from are tables, as they are when it is."""
     summary = summaries.SUMMARIES[name]
     parts = [
-        made(source)
+        ibis.table(made(source).schema(), name=source)
         if source in summaries.SUMMARIES
         else clean_table(source.removeprefix("later_"))
         for source in summary.made_from

@@ -265,3 +265,18 @@ def test_panels_share_one_scale_and_stress_the_point_between():
     assert left.lines[1].get_ydata().tolist() == [2.0]
     assert figures.panels(rows.head(0), x="change", y="value", panel="input", fmt=money,
                           x_fmt=percent) is None  # fmt: skip
+
+
+def test_panels_with_axes_of_their_own():
+    rows = pd.DataFrame({
+        "input": ["a"] * 3 + ["b"] * 3, "at": [0.1, 0.2, 0.3, 10.0, 40.0, 41.0],
+        "value": [4.0, 2.0, 1.0, 1.0, 2.0, 3.0],
+    })  # fmt: skip
+    fig = figures.panels(rows, x="at", y="value", panel="input", fmt=money,
+                         x_fmt={"a": percent, "b": money}, mark={"a": 0.2, "b": 40.0})  # fmt: skip
+    left, right = fig.axes
+    assert left.get_xlim()[1] < 1 < right.get_xlim()[0] and left.get_ylim() == right.get_ylim()
+    assert [text.get_text() for text in left.get_xticklabels()] == ["10.0%", "20.0%", "30.0%"]
+    # A mark that would be written over an end has its point, and no label.
+    assert [text.get_text() for text in right.get_xticklabels()] == [money(10), money(41)]
+    assert [line.lines[1].get_ydata().tolist() for line in (left, right)] == [[2.0], [2.0]]

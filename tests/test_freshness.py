@@ -92,7 +92,7 @@ def test_the_sentence_names_what_is_late(make_shop):
         str(make_shop(touchpoints=lines(daily(date(2026, 1, 1), date(2026, 2, 15))))), "2026-03"
     )
     table = freshness.freshness(summaries.load(study, "table_gaps"), study.end)
-    assert freshness.late_tables(table) == ["touchpoints"]
+    assert list(table.loc[table["state"] == "late", "table"]) == ["touchpoints"]
     text = freshness.freshness_sentence(table, study.end)
     assert "touchpoints ends 44 days before 31 March 2026 (usual gap 1 day)" in text
 

@@ -112,3 +112,49 @@ def test_a_list_is_of_one_kind(make_shop):
         assert ran.exit_code != 0 and "either --purpose" in ran.output
     ran = CliRunner().invoke(main, ["list", "--shop", folder, "--month", "2026-02", "--value"])
     assert ran.exit_code == 0 and "4 customers" in ran.output and "customer_value.csv" in ran.output
+
+
+# --- lists of a forecast -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["wake-up", "loyalty", "next-order"])
+def test_lists_of_the_forecast_hold_who_fits_and_consented(tmp_path, name):
+    from helpers.study import open_study
+
+    out = tmp_path / "list.csv"
+    purpose = "email_marketing"
+    done = lists.write_forecast_list("sample", name=name, purpose=purpose, out=str(out))
+    header, *rows = rows_of(out)
+    assert header[:6] == [
+        "customer_id",
+        "first_order",
+        "last_order",
+        "orders",
+        "revenue",
+        "p_alive",
+    ]
+    assert len(rows) == done.eligible > 10
+    assert f"stand on the list {name} and have consented" in done.sentence()
+    table = [dict(zip(header, row, strict=True)) for row in rows]
+    granted = tmp_path / "granted.csv"
+    lists.write_list("sample", purpose=purpose, out=str(granted))
+    assert {row["customer_id"] for row in table} <= {row[0] for row in rows_of(granted)[1:]}
+    alive = [float(row["p_alive"]) for row in table]
+    if name == "wake-up":
+        assert all(float(row["quiet_days"]) > 1.5 * float(row["own_gap_days"]) - 1 for row in table)
+    if name == "loyalty":
+        assert min(alive) >= 0.8
+    if name == "next-order":
+        end = open_study("sample", "").end.isoformat()
+        assert min(alive) >= 0.5 and min(row["expected_next_order"] for row in table) >= end
+        assert all(len(row["expected_next_order"]) == 10 for row in table)
+
+
+def test_lists_of_the_forecast_say_why_there_is_none(make_shop):
+    folder = str(make_shop(ORDERS, consents=CONSENTS))
+    with pytest.raises(UsageError, match="must be one of wake-up, loyalty, next-order"):
+        lists.write_forecast_list(folder, name="wakeup", purpose="phone")
+    with pytest.raises(DataError, match="no forecast, so no list. Only 5 customers"):
+        lists.write_forecast_list(folder, name="wake-up", month="2026-03", purpose="phone")
+    done = CliRunner().invoke(main, ["list", "--shop", folder, "--forecast", "loyalty"])
+    assert done.exit_code == 2 and "Give either --purpose" in done.output

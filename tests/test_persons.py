@@ -20,7 +20,10 @@ from helpers.persons import keys as persons
 from helpers.study import open_study
 from tests.conftest import ORDERS
 
-SPLIT = {"holdout_states": {"split": "2026-02-20"}, "active_stock": {"window": 90}}
+SPLIT = {
+    "customer_features": {"split": "2026-02-20", "until": "2026-03-31"},
+    "active_stock": {"window": 90},
+}
 
 
 def opened(make_shop, **files):

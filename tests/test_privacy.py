@@ -1,11 +1,13 @@
 """Groups below the shop's smallest cell are not shown, whichever table would show them."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from helpers import summaries
-from helpers.chapters import cohort_tables, ltv_tables, uplift_tables
-from helpers.measures import cohorts, economics, metrics
+from helpers.chapters import cohort_tables, ltv_tables, trial_cards, uplift_tables
+from helpers.chapters.trials import load_trials
+from helpers.measures import cohorts, economics, ltv, metrics
 from helpers.study import open_study
 
 
@@ -34,10 +36,11 @@ def study(make_shop):
 
 
 def test_an_experiment_with_an_arm_of_one_is_left_out(study):
-    result = uplift_tables.read_all(study)
-    assert set(result["experiment_id"]) == {"u"}
-    assert uplift_tables.arms(result, "t").empty
-    assert uplift_tables.arms(result, "u")["customers"].tolist() == [15, 15]
+    trials = load_trials(study)
+    assert set(trials) == {"u"}
+    assert trials["u"].facts["customers"].tolist() == [15, 15]
+    read = trial_cards.read_trial(study, trials["u"])
+    assert "1 more have customers but are not shown" in uplift_tables.counts_sentence(study, [read])
 
 
 def test_a_channel_of_one_has_no_economics_and_no_value(study):
@@ -50,8 +53,10 @@ def test_a_channel_of_one_has_no_economics_and_no_value(study):
     # The blended row less web would be the one customer of tv.
     assert shown["scope"].tolist() == ["blended", "withheld (2 rows)"]
     assert shown["cac"].notna().tolist() == [True, False]
-    values = ltv_tables.channels_at(ages, 180, as_of=study.end, min_cell=10)
-    assert "tv" not in set(values["value"])
+    values = ltv.ltv_historical(
+        ages, as_of=study.end, horizons=(180,), dimension="channel", min_cell=10
+    ).set_index("value")
+    assert np.isnan(values.loc["tv", "per_customer"]) and values.loc["web", "per_customer"] > 0
 
 
 def test_a_month_of_one_buyer_shows_counts_only(study):

@@ -82,7 +82,8 @@ def test_pages_need_no_network_and_no_script(reports):
         assert not re.search(r"""(src|href)=["']?(https?:)?//""", text), path.name
         assert "default-src 'none'" in text
         assert not re.search(r"\son[a-z]+=", text)
-        assert len(text.encode()) < 600_000
+        # Cohorts, behaviour and projections need a picture each: seventeen stand on their page.
+        assert len(text.encode()) < (700_000 if path.stem.startswith("03_") else 600_000)
 
 
 def test_pages_are_for_everyone(reports):
@@ -232,6 +233,7 @@ def test_a_file_never_seen_needs_ten_lines_of_toml(tmp_path):
 def test_a_missing_optional_table_is_said_on_the_page(table, tmp_path):
     from helpers import summaries
     from helpers.chapters import cohort_tables, intake, ltv_tables, uplift_tables
+    from helpers.chapters.trials import load_trials
     from helpers.measures import economics as unit
     from helpers.measures import metrics
     from helpers.study import open_study
@@ -249,7 +251,7 @@ def test_a_missing_optional_table_is_said_on_the_page(table, tmp_path):
     answered = intake.coverage(study).set_index("question")["answered"]
     periods, ages = summaries.load(study, "periods"), summaries.load(study, "cohort_ages")
     economics = unit.unit_economics(summaries.load(study, "acquisition"), ages, as_of=study.end)
-    result = uplift_tables.read_all(study)
+    trials = load_trials(study)
     assert (
         (answered["Cost of winning a customer"] == "no")
         == (table == "marketing_spend")
@@ -257,10 +259,10 @@ def test_a_missing_optional_table_is_said_on_the_page(table, tmp_path):
     )
     assert (answered["Cost of serving a customer"] == "no") == (table == "service_costs")
     assert (answered["Effect of campaigns"] == "no") == (table == "experiments")
-    assert result.empty == (table in ("assignments", "experiments"))
+    assert (not trials) == (table in ("assignments", "experiments"))
     assert (ltv_tables.identities(periods)["largest_difference"] == 0).all()
     outside = summaries.load(study, "outside_cohorts")
     assert cohort_tables.tie_out(ages, periods, outside)["revenue"].iloc[-1] == 0
     assert metrics.money_basis(periods) == "margin"
     if table in ("assignments", "experiments"):
-        assert f"table {table}" in uplift_tables.counts_sentence(study, result)
+        assert f"table {table}" in uplift_tables.counts_sentence(study, [])

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from helpers import records, show, summaries
-from helpers.chapters import alerts, beliefs, cautions, scorecard, spending, twelve, uplift_tables
+from helpers.chapters import alerts, beliefs, cautions, scorecard, spending, trial_cards, twelve
+from helpers.chapters.trials import load_trials
 from helpers.contract.goals import TARGETS, Alerts
 from helpers.contract.shop import ROOT, load_shop
 from helpers.errors import UsageError
@@ -224,25 +225,25 @@ def test_the_scenario_divides_the_same_money(sample, periods):
 
 
 def test_tests_cost_what_the_one_that_began_cost(sample):
-    acquisition = summaries.load(sample, "acquisition")
-    moments = summaries.load(sample, "experiment_moments")
-    flash = moments[(moments["experiment_id"] == "flash_sale") & (moments["arm"] != "control")]
-    cost = 150 + 0.05 * flash["n"].sum()
-    spend = acquisition.loc[acquisition["start"] == "2026-05-01", "cost"].sum()
-    text = spending.tests_sentence(sample, acquisition)
-    assert show.percent(cost / (spend + cost)) in text and sample.money(cost) in text
+    arms = summaries.load(sample, "experiment_arms")
+    flash = arms[(arms["experiment_id"] == "flash_sale") & (arms["arm"] != "control")]
+    cost = 150 + 0.05 * flash["customers"].sum()
+    planned = summaries.load(sample, "planned_months")
+    budget = planned.loc[planned["start"] == "2026-05-01", "planned"].sum()
+    text = spending.tests_sentence(sample)
+    assert show.percent(cost / budget) in text and sample.money(cost) in text
 
 
 def test_the_log_holds_every_declared_test_with_its_effect(sample, monkeypatch):
-    result = uplift_tables.read_all(sample)
-    kept = uplift_tables.recorded(result)
-    assert len(kept) == len(result)
+    trials = load_trials(sample)
+    reads = [trial_cards.read_trial(sample, trial) for trial in trials.values()]
+    kept = show.jsonable(trial_cards.log(sample, reads))
+    assert len(kept) == sum(len(trial.treated) for trial in trials.values())
     record = {"05_campaign_uplift": {"extra": {"effects": json.loads(json.dumps(kept))}}}
     monkeypatch.setattr(records, "load_records", lambda *a: record)
     log = beliefs.log(sample)
     winback = log[log["experiment"].str.startswith("Win-back")].iloc[0]
-    shown = uplift_tables.effects(result).set_index("experiment")
-    low = shown.loc[shown.index.str.startswith("winback"), "low"].iloc[0]
+    low = next(each["low"] for each in kept if each["experiment_id"] == "winback")
     assert sample.money(low, 2) in winback["effect"] and winback["decision"] == "ship"
     assert set(log.loc[log["experiment"].str.startswith("Onboarding"), "arm"]) == {"call", "tips"}
     text = beliefs.sentence(sample, log)

@@ -150,11 +150,31 @@ def test_gaps_and_holdout(shop):
     known = defaultdict(int)
     for days in bought.values():
         before = [day for day in days if day <= split]
+        after = [day for day in days if split < day <= date(2025, 3, 31)]
         if before:
-            known[len(before) - 1, before[0], before[-1], len(days) - len(before)] += 1
-    found = summaries.load(study, "holdout_states", split=split.isoformat())
+            known[len(before) - 1, before[0], before[-1], len(after)] += 1
+    until = date(2025, 3, 31)
+    options = {"split": split.isoformat(), "until": until.isoformat()}
+    found = summaries.load(study, "customer_features", **options)
+    got = defaultdict(int)
+    for row in found.itertuples():
+        days = row.first_day.date(), row.last_day.date()
+        got[row.frequency, *days, row.later_frequency] += 1
+    assert got == known
+    assert (found["population"] == sum(known.values())).all()
+    assert (found["days_365"] <= found["frequency"] + 1).all()
+    assert "customer_id" not in found
+
+
+def test_cohorts_by_calendar_month(shop):
+    orders, study = shop
+    known = defaultdict(lambda: [0, 0])
+    for days in purchases(obvious_days(orders)).values():
+        for number, day in enumerate(days):
+            known[days[0].replace(day=1), day.replace(day=1)][min(number, 1)] += 1
+    found = summaries.load(study, "cohort_months")
     assert {
-        (r.frequency, r.first_day.date(), r.last_day.date(), r.holdout_frequency): r.n
+        (r.cohort.date(), r.start.date()): [r.new_customers, r.purchases]
         for r in found.itertuples()
     } == known
 
@@ -265,24 +285,32 @@ def test_experiment_moments(make_shop):
     )
     experiments = "experiment_id,window_days\nt,30\n"
     folder = make_shop(orders, assignments=assignments, experiments=experiments)
-    found = summaries.load(open_study(str(folder)), "experiment_moments").set_index("arm")
+    study = open_study(str(folder))
+    rows = summaries.load(study, "experiment_moments")
+    found = rows[rows["declared"]].groupby("arm").sum(numeric_only=True)
+    arms = summaries.load(study, "experiment_arms").set_index("arm")
     mail, control = found.loc["mail"], found.loc["control"]
-    assert (mail.n, mail.orders, mail.margin, mail.pre_margin, mail.switched) == (
-        1,
-        1,
-        12.0,
-        6.0,
-        1,
-    )
-    assert (control.n, control.buyers, control.margin, control.margin_squares) == (
+    assert (mail.n, mail.orders, mail.margin, mail.pre) == (1, 1, 12.0, 6.0)
+    assert (control.n, control.converted, control.margin, control.margin_squares) == (
         2,
         1,
         18.0,
-        324.0,
+        324,
     )
-    assert mail.margin_pre_margin == 72.0 and bool(mail.complete)
+    assert (mail.margin_pre, mail.missing, control.missing) == (72.0, 0, 2)
+    assert (arms.loc["mail", "switched"], arms.loc["control", "switched"]) == (1, 0)
+    # The order of day 42 counts from the window of 60 days on, that of day 4 in all of them.
+    margins = rows[rows["arm"] == "mail"].set_index("window_days")["margin"]
+    assert margins.to_dict() == {7: 12.0, 14: 12.0, 30: 12.0, 60: 42.0, 180: 0.0}
+    assert summaries.load(study, "assigned_revenue")["revenue"].tolist() == [50.0]
+    days = summaries.load(study, "experiment_days")
+    mail_days = days[days["arm"] == "mail"].set_index("day")
+    assert mail_days["margin"].sum() == 42.0 and mail_days.loc[4, "margin"] == 12.0
+    # Squares so far: 12 squared, then 42 squared in all.
+    assert mail_days["margin_squares"].cumsum().iloc[-1] == 42.0**2
     early = summaries.load(open_study(str(folder), "2026-02"), "experiment_moments")
-    assert not early.complete.any()
+    assert early.loc[early["declared"], "n"].sum() == 0
+    assert early.loc[early["declared"], "assigned"].sum() == 3
 
 
 def test_customers_are_never_given_as_a_frame(shop):

@@ -5,9 +5,16 @@ import pandas as pd
 import pytest
 
 from helpers import summaries
-from helpers.chapters import change_tables, value_findings, value_tables
+from helpers.chapters import (
+    change_tables,
+    formula_findings,
+    segment_tables,
+    value_findings,
+    value_tables,
+    what_if,
+)
 from helpers.errors import UsageError
-from helpers.measures import cohorts, lifetimes, ltv, repurchase
+from helpers.measures import cohorts, lifetimes, ltv, mixture, repurchase
 from helpers.privacy import lists  # fmt: skip
 from helpers.show import money_in, ratio
 from helpers.study import open_study
@@ -119,7 +126,7 @@ def test_the_cohort_followed_has_lived_a_year():
 
 def segments_of(study, dimension):
     ages = summaries.load(study, "segment_ages")
-    table = value_tables.segment_values(
+    table = segment_tables.segment_values(
         ages, dimension, 365, as_of=study.end, value="revenue", min_cell=1
     )
     return table.set_index("value")["amount"].to_dict()
@@ -139,13 +146,13 @@ def test_segments_that_no_file_tells_are_unknown_and_not_compared(make_shop):
     study = opened(make_shop(), "2026-03")
     ages = summaries.load(study, "segment_ages")
     options = {"as_of": study.end, "value": "revenue", "min_cell": 1}
-    assert value_tables.all_segments(ages, 30, **options).empty
-    one = value_tables.segment_values(ages, "first_discount", 30, **options)
+    assert segment_tables.all_segments(ages, 30, **options).empty
+    one = segment_tables.segment_values(ages, "first_discount", 30, **options)
     assert one["value"].tolist() == ["unknown"]
     found = value_findings.segments(one, "country", "revenue", EUR)
     assert not found.title and "Fewer than two segments" in found.sentence
     with pytest.raises(UsageError, match="segment is 'plz'"):
-        value_tables.segment_values(ages, "plz", 30, **options)
+        segment_tables.segment_values(ages, "plz", 30, **options)
 
 
 def test_many_products_are_bounded_and_add_up(make_shop):
@@ -161,8 +168,8 @@ def test_many_products_are_bounded_and_add_up(make_shop):
 def test_small_segments_are_withheld_and_still_add_up(sample):
     ages = summaries.load(sample, "segment_ages")
     options = {"as_of": sample.end, "value": "margin"}
-    whole = value_tables.segment_values(ages, "country", 365, min_cell=1, **options)
-    few = value_tables.segment_values(ages, "country", 365, min_cell=200, **options)
+    whole = segment_tables.segment_values(ages, "country", 365, min_cell=1, **options)
+    few = segment_tables.segment_values(ages, "country", 365, min_cell=200, **options)
     assert "withheld (2 rows)" in set(few["value"]) and not {"FR"} & set(few["value"])
     assert few["amount"].sum() == pytest.approx(whole["amount"].sum())
     assert few["customers"].sum() == whole["customers"].sum()
@@ -304,19 +311,19 @@ def test_stages_find_a_constant_and_a_falling_churn():
 
 def test_mixture_is_found_again():
     number = np.arange(1, 10)
-    true = lifetimes.Mixture(2.0, 3.0, 4.0)
+    true = mixture.Mixture(2.0, 3.0, 4.0)
     lost = pd.DataFrame({"number": number, "lost": true.lost(number), "waits": 1000 // number})
-    found = lifetimes.fit_mixture(lost)
+    found = mixture.fit_mixture(lost)
     assert (found.alpha, found.beta) == pytest.approx((2.0, 3.0), rel=1e-3)
     assert found.purchases == pytest.approx(4.0, rel=1e-3)
     assert found.made(10**5) == pytest.approx(4.0, rel=1e-2)
-    assert lifetimes.fit_mixture(lost.head(2)) is None
+    assert mixture.fit_mixture(lost.head(2)) is None
 
 
 def test_one_rate_misleads_in_both_directions(sample):
     gaps = summaries.load(sample, "gaps")
     window = repurchase.inactivity_window(gaps).days
-    table = lifetimes.one_rate_or_many(gaps, window, 10.0)
+    table = mixture.one_rate_or_many(gaps, window, 10.0)
     new, pooled, loyal, own = table["value"]
     assert new < pooled < own < loyal
     assert table["purchases"].to_numpy() * 10 == pytest.approx(table["value"].to_numpy())
@@ -398,11 +405,12 @@ def test_the_list_of_values_holds_everybody(shop, make_shop):
 
 def test_identities_to_the_cent(sample):
     load = {name: summaries.load(sample, name)
-            for name in ("cohort_ages", "served_ages", "segment_ages", "spans", "service")}  # fmt: skip
-    checks = value_tables.value_identities(
-        load["cohort_ages"], load["served_ages"], load["segment_ages"], load["spans"]
+            for name in ("periods", "cohort_ages", "served_ages", "segment_ages", "spans",
+                         "service")}  # fmt: skip
+    checks = value_tables.identities(
+        *(load[n] for n in ("periods", "cohort_ages", "served_ages", "segment_ages", "spans"))
     )
-    assert len(checks) == 4 and (checks["largest_difference"] == 0).all()
+    assert len(checks) == 8 and (checks["largest_difference"] == 0).all()
     lived = {"first_day": sample.history_starts_at, "last_day": sample.end}
     for grain in change_tables.GRAINS:
         rows = change_tables.span_rows(load["spans"], grain, **lived)
@@ -492,15 +500,15 @@ def everything(study, min_cell):
     lives = lifetimes.durations(states, leaving.days, study.end, left_truncated=truncated)
     life = lifetimes.lifetime(lives)
     value_tables.lifetime_table(life, retained, leaving.churn)
-    lost = lifetimes.lost_after(gaps, leaving.days)
+    lost = mixture.lost_after(gaps, leaving.days)
     per_purchase = leaving.value.arpu * leaving.value.margin_rate * leaving.churn.active_months
-    many = lifetimes.one_rate_or_many(gaps, leaving.days, per_purchase)
+    many = mixture.one_rate_or_many(gaps, leaving.days, per_purchase)
     simple = value_tables.simple_value(
         float(gaps["n"].sum()), spans.loc[spans["grain"] == "month", "revenue"].sum(), leaving.churn
     )
     segments = summaries.load(study, "segment_ages")
-    value_tables.widest(value_tables.all_segments(segments, 30, value="revenue", **pool))
-    one = value_tables.segment_values(segments, "country", 30, value="revenue", **pool)
+    segment_tables.widest(segment_tables.all_segments(segments, 30, value="revenue", **pool))
+    one = segment_tables.segment_values(segments, "country", 30, value="revenue", **pool)
     shares = change_tables.shares_of_revenue(
         summaries.load(study, "concentration"), min_cell=min_cell
     )
@@ -511,26 +519,26 @@ def everything(study, min_cell):
         months, summaries.load(study, "promotion_spans"), min_cell=min_cell
     )
     index = change_tables.calendar_index(months)
-    spans_of_tables = value_tables.value_identities(ages, served, segments, spans)
+    spans_of_tables = value_tables.identities(periods, ages, served, segments, spans)
     assert (spans_of_tables["largest_difference"] == 0).all()
     last = ltv.ltv_historical(ages, value="revenue", **pool).iloc[-1]
-    varied = change_tables.sensitivity(leaving.value)
+    levers = what_if.levers(leaving.value, EUR)
     found = {
         "family": value_findings.family(family, EUR).sentence,
         "three": value_findings.three_steps(steps, cohort, "margin", EUR).sentence,
         "drivers": value_findings.drivers(
-            summaries.load(study, "service_drivers").iloc[0], 0.0, EUR
+            summaries.load(study, "service_drivers").iloc[0], 0.0, "margin", EUR
         ),
         "returning": value_findings.new_or_returning(returning),
-        "waits": value_findings.waits(lifetimes.waits(gaps, least=min_cell)).sentence,
-        "windows": value_findings.windows(lifetimes.windows(periods, gaps), EUR),
-        "lives": value_findings.lives(life, study.history_starts_at, study.end),
-        "retention": value_findings.retention(retained).sentence,
-        "jumps": value_findings.jumps(lifetimes.formula_months(retained, periods), EUR, cap=60),
-        "stages": value_findings.stages(lifetimes.stages(lives), lost).sentence,
-        "many": value_findings.one_rate_or_many(many, last, EUR),
-        "varied": value_findings.sensitivity(varied, leaving.value, EUR).sentence,
-        "terms": value_findings.formula_terms(leaving.value, leaving.churn, simple, EUR),
+        "waits": formula_findings.waits(lifetimes.waits(gaps, least=min_cell)).sentence,
+        "windows": formula_findings.windows(lifetimes.windows(periods, gaps), EUR),
+        "lives": formula_findings.lives(life, study.history_starts_at, study.end),
+        "retention": formula_findings.retention(retained).sentence,
+        "jumps": formula_findings.jumps(lifetimes.formula_months(retained, periods), EUR, cap=60),
+        "stages": formula_findings.stages(lifetimes.stages(lives), lost).sentence,
+        "many": formula_findings.one_rate_or_many(many, last, EUR),
+        "varied": formula_findings.sensitivity(levers, leaving.value, EUR).sentence,
+        "terms": formula_findings.formula_terms(leaving.value, leaving.churn, simple, EUR),
         "segments": value_findings.segments(one, "country", "revenue", EUR).sentence,
         "top": value_findings.concentration(shares).sentence,
         "steps": value_findings.steps(moved, EUR).sentence,
@@ -549,7 +557,7 @@ def test_segments_that_are_all_too_small_stand_in_one_row(make_shop):
     )
     study = open_study(str(make_shop(orders, toml="complete_through = 2026-03-31")), "2026-03")
     segments = summaries.load(study, "segment_ages")
-    shown = value_tables.segment_values(
+    shown = segment_tables.segment_values(
         segments, "channel", 30, value="revenue", as_of=study.end, min_cell=10
     )
     assert shown["value"].tolist() == ["withheld (2 rows)"]

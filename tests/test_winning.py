@@ -1,5 +1,6 @@
 """What winning customers took: spend, plan, leads, checkouts, tests, and what follows from them."""
 
+import dataclasses
 import math
 import tomllib
 
@@ -8,7 +9,8 @@ import pandas as pd
 import pytest
 
 from helpers import summaries
-from helpers.chapters import findings_winning
+from helpers.chapters import findings_winning, spending
+from helpers.contract.goals import Acquisition
 from helpers.contract.shop import ROOT
 from helpers.measures import cac, funnels
 from helpers.study import open_study
@@ -175,9 +177,17 @@ def test_ways_to_count_the_cost_of_a_customer():
         nan_ok=True,
     )
     assert (found["low"] < found["cac"])[:3].all() and (found["cac"] < found["high"])[:3].all()
-    assert "No fixed cost" in found.loc["fully loaded", "reason"]
-    loaded = cac.cost_of_winning(WON, SPENT, month="2026-03", fixed_cost=400.0).set_index("way")
-    assert loaded.loc["fully loaded", "cac"] == 10
+    assert "shop.toml does not say" in found.loc["fully loaded", "reason"]
+    assert "`overhead_per_month`" in findings_winning.ways_sentence(found.reset_index(), euro)
+    for said, cost in (
+        ({"overhead_per_month": 100.0}, 900), ({"overhead_share_of_spend": 0.5}, 900),
+        ({"overhead_per_month": 50.0, "overhead_share_of_spend": 0.25}, 900),
+        ({"overhead_per_month": 0.0}, 600),
+    ):  # fmt: skip
+        ways = cac.cost_of_winning(WON, SPENT, month="2026-03", beside=Acquisition(**said))
+        row = ways.set_index("way").loc["fully loaded"]
+        assert (row["cost"], row["cac"], row["reason"]) == (cost, cost / 100, "")
+        assert "fully loaded " in findings_winning.ways_sentence(ways, euro)
     later = cac.cost_of_winning(WON, SPENT, month="2026-03", left_truncated=[SPENT["start"][0]])
     assert later.set_index("way").loc["blended", "cac"] == 500 / 80
     few = cac.cost_of_winning(WON, SPENT, month="2026-03", least=90).set_index("way")
@@ -232,24 +242,14 @@ def test_share_of_the_budget_that_goes_into_tests(study):
                                                        "spend_months")]  # fmt: skip
     found = cac.share_for_tests(*frames, "2026-02")
     assert (found.cost, found.base, found.of) == (2.0, 20.0, "planned budget")
-    assert "inside the 8% to 12%" in findings_winning.tests_sentence(found, euro)
     unplanned = cac.share_for_tests(frames[0], frames[1][:0], frames[2], "2026-02")
     assert (unplanned.base, unplanned.of) == (68.0, "spend")
     assert cac.share_for_tests(frames[0], frames[1][:0], frames[2][:0], "2026-02").reason
+    february = dataclasses.replace(study, month="2026-02")
+    assert "10% of the planned budget of €20: within the 8% to 12%" in spending.tests_sentence(
+        february
+    ).replace("10.0%", "10%")
     assert cac.share_for_tests(frames[0][:0], *frames[1:], "2026-02").reason
-
-
-def test_scenario_moves_the_same_money():
-    rows = pd.DataFrame(
-        {"channel": ["a", "b", "c", "blended"], "ltv": [50.0, 30.0, 10.0, 30.0],
-         "cac": [20.0, 20.0, 20.0, 20.0], "cost": [100.0, 60.0, 40.0, 200.0]}
-    )  # fmt: skip
-    found = cac.scenario(rows).set_index("channel")
-    assert found["share"].to_dict() == {"a": 0.75, "b": 0.25, "c": 0.0}
-    assert found["amount"].sum() == 200 and found["change"].sum() == pytest.approx(0)
-    assert "scenario" in findings_winning.scenario_sentence(found.reset_index(), euro)
-    assert cac.scenario(rows.assign(ltv=1.0)).empty
-    assert cac.scenario(rows[:1]).empty and cac.scenario(pd.DataFrame()).empty
 
 
 # -- the sample, whose truth is known --------------------------------------------------------------

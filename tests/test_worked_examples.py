@@ -2,8 +2,10 @@
 
 import pytest
 
-from helpers.chapters import change_tables
+from helpers import sliders
+from helpers.chapters import what_if
 from helpers.measures import economics, ltv
+from helpers.show import money_in
 
 
 def test_w1_lifetime_is_one_over_churn():
@@ -18,17 +20,19 @@ def test_w2_formula_value_and_the_cohort_of_a_thousand():
 def test_w3_less_churn_is_two_and_a_half_times_the_value():
     value = ltv.ltv_formula(25, 0.60, 0.05)
     assert ltv.ltv_formula(25, 0.60, 0.02).value == pytest.approx(750)
-    tried = change_tables.what_if(value, churn_cut=0.6, spend_lift=0).set_index("what")["value"]
+    tried = what_if.what_if(value, churn_cut=0.6, spend_lift=0).set_index("what")["value"]
     assert tried["Churn 60% lower"] == pytest.approx(750) and tried["As it is"] == 300
-    panel = change_tables.sensitivity(value).set_index(["input", "change"])["value"]
-    assert panel["Churn", -0.6] == pytest.approx(750)
-    assert panel["Revenue per active customer", -0.6] == pytest.approx(120)
+    levers = what_if.levers(value, money_in("EUR"))
+    panel = sliders.varied(levers, what_if.formula).set_index("lever")
+    lowest = panel[panel["moved_to"].isin([lever.low for lever in levers])]["value"]
+    assert lowest["Churn"] == pytest.approx(750)
+    assert lowest["Revenue per active customer"] == pytest.approx(120)
 
 
 def test_w4_a_fixed_horizon_is_another_formula():
     assert ltv.ltv_horizon(40, 0.60, 6).value == pytest.approx(144)
     value = ltv.ltv_formula(40, 0.60, 0.05)
-    tried = change_tables.what_if(value).set_index("what")["value"]
+    tried = what_if.what_if(value).set_index("what")["value"]
     assert tried["Half a year, if nobody left"] == pytest.approx(144)
 
 
@@ -43,7 +47,7 @@ def test_w6_constant_spend(months):
 
 
 def test_w7_equal_revenue_and_another_value():
-    worth = change_tables.two_groups().pivot(index="group", columns="measure", values="value")
+    worth = what_if.two_groups().pivot(index="group", columns="measure", values="value")
     a, b = worth.loc["group A"], worth.loc["group B"]
     assert a["revenue"] == b["revenue"] == 240
     assert (a["margin"], b["margin"]) == (3 * 40, 8 * 16)
@@ -55,7 +59,7 @@ def test_w7_equal_revenue_and_another_value():
 )
 def test_w8_and_w9_claims_are_a_range_beside_the_figure(claim, low, high):
     value = ltv.ltv_formula(25, 0.60, 0.05)
-    tried = change_tables.what_if(value)
+    tried = what_if.what_if(value)
     rows = tried[tried["what"].str.startswith(claim[3:])]
     assert rows["value"].tolist() == pytest.approx([300 * (1 + low), 300 * (1 + high)])
     assert rows["what"].str.contains("claim").all()

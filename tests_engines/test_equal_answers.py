@@ -9,9 +9,16 @@ from helpers import engines, summaries
 from helpers.contract.tables import PERSON_COLUMNS, TABLES
 from helpers.persons import keys as persons
 from helpers.sources.typed import clean_table
+from helpers.summaries import prediction
 
 OTHERS = ("postgres",)
-OPTIONS = {"split": "2025-06-30", "tolerance": 0.005, "window": 90}
+OPTIONS = {
+    "dimension": "first_category",
+    "split": "2025-06-30",
+    "tolerance": 0.005,
+    "until": "2026-05-31",
+    "window": 90,
+}
 
 
 def options(name: str) -> dict:
@@ -126,17 +133,62 @@ def test_summary_is_the_same(name, engine, study_on):
     assert_equal(*frames, kinds)
 
 
+def scores_of(study) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give every state made-up scores, and made-up lines of expected spend."""
+    keys = ["frequency", "first_day", "last_day"]
+    scores = summaries.load(study, "customer_states")[keys].drop_duplicates()
+    again = 1 / (1 + scores["frequency"])
+    scores = scores.assign(discounted_orders=again, residual_orders=2 * again)
+    scores = scores.assign(
+        expected_orders=again, p_alive=1 - again / 2, p_alive_before=1 - again / 4
+    )
+    scores = scores.assign(next_days=20.25 + 7 * scores["frequency"])
+    lines = pd.DataFrame({"spend_frequency": range(60)})
+    return scores, lines.assign(intercept=40.0, slope=0.5 / (1 + lines["spend_frequency"]))
+
+
 @pytest.mark.parametrize("engine", OTHERS)
 def test_values_given_to_customers_are_the_same(engine, study_on):
     frames = []
     for study in (study_on("duckdb"), study_on(engine)):
-        states = summaries.load(study, "customer_states")
-        keys = ["frequency", "first_day", "last_day"]
-        scores = states[keys].drop_duplicates()
-        scores = scores.assign(discounted_orders=1 / (1 + scores["frequency"]))
-        lines = pd.DataFrame({"spend_frequency": range(60)})
-        lines = lines.assign(intercept=40.0, slope=0.5 / (1 + lines["spend_frequency"]))
+        scores, lines = scores_of(study)
         valued = summaries.valued_states(study, scores, lines, margin_rate=0.4, service=1.5)
         frames.append(valued)
     assert len(frames[0]) > 1000
+    pd.testing.assert_frame_equal(*map(as_plain, frames), check_dtype=False, rtol=1e-9)
+
+
+@pytest.mark.parametrize("engine", OTHERS)
+@pytest.mark.parametrize("name", prediction.LISTS)
+def test_lists_hold_the_same_customers(name, engine, study_on):
+    frames = []
+    for study in (study_on("duckdb"), study_on(engine)):
+        scored = summaries.scored_customers(study, *scores_of(study), margin_rate=0.4, service=1.5)
+        table = prediction.candidates(
+            scored, summaries.loyalty_members(study), name, str(study.end)
+        )
+        table = table.semi_join(summaries.consenting(study), "customer_id")
+        frames.append(frame_of(study, own_ids(study, table)))
+        kinds = dict(table.schema().items())
+    assert len(frames[0]) > 10
+    assert_equal(*frames, kinds)
+
+
+@pytest.mark.parametrize("engine", OTHERS)
+def test_thirds_hold_the_same_value(engine, study_on):
+    frames = []
+    for study in (study_on("duckdb"), study_on(engine)):
+        scored = summaries.scored_customers(study, *scores_of(study), margin_rate=0.4, service=1.5)
+        frames.append(summaries.value_thirds(study, scored))
+    assert len(frames[0]) > 20
+    pd.testing.assert_frame_equal(*map(as_plain, frames), check_dtype=False, rtol=1e-9)
+
+
+@pytest.mark.parametrize("engine", OTHERS)
+def test_rows_of_an_experiment_are_the_same(engine, study_on):
+    frames = []
+    for study in (study_on("duckdb"), study_on(engine)):
+        experiment = summaries.load(study, "experiment_list")["experiment_id"].min()
+        frames.append(summaries.experiment_rows(study, experiment))
+    assert len(frames[0]) > 100
     pd.testing.assert_frame_equal(*map(as_plain, frames), check_dtype=False, rtol=1e-9)

@@ -31,11 +31,11 @@ ENTRIES = (
     Measure(
         "cac_fully_loaded", "CAC, fully loaded",
         "What a new customer cost with the people and tools around it.",
-        "(spend + fixed cost of acquisition) / all new customers",
-        numerator="spend and fixed cost of acquisition", denominator="all new customers",
-        window=_MONTHS, unit="money", needs=SPEND,
-        pitfalls=("The fixed cost of staff, tools and agencies is in no table; until it is "
-                  "stated, the figure is missing, not the blended one.",),
+        "(spend + overhead of acquisition) / all new customers",
+        numerator="spend on all channels, overhead per month x months, and overhead as a share of "
+        "the spend", denominator="all new customers", window=_MONTHS, unit="money", needs=SPEND,
+        pitfalls=("What people, tools and agencies cost is in no table: shop.toml says it under "
+                  "[acquisition]. Until then the figure is missing, not the blended one.",),
         requirements=(97,), notebook="02", aliases=("fully loaded CAC",),
     ),
     Measure(

@@ -207,7 +207,8 @@ ENTRIES = (
         pitfalls=("The horizon has a unit and the discount rate is annual; either mistake is a "
                   "factor.",
                   "Customers still to be won are not in it.",
-                  "It takes spend and frequency to be independent, and knows no season."),
+                  "It takes spend and frequency to be independent, and knows the season only where "
+                  "two years are known."),
         requirements=(21, 22, 70, 71), notebook="04", aliases=("predictive CLV",),
     ),
     Measure(
@@ -221,11 +222,16 @@ ENTRIES = (
     ),
     Measure(
         "expected_margin_by_month", "Expected margin by month",
-        "What today's customers are expected to bring in each coming month.",
-        "expected orders of the month x expected margin per order, summed over customers",
+        "What customers are expected to bring in each coming month.",
+        "expected orders of the month x expected margin per order, summed over today's customers; "
+        "customers to come are a line of their own",
         window="calendar months ahead", unit="money", needs=_SERVED,
-        pitfalls=("It falls, because customers leave and new ones are not in it.",
-                  "It has no season, so a year can be right where a month is not."),
+        pitfalls=("Today's customers bring less every month, because they leave; only with those "
+                  "to "
+                  "come can a month be held against what happened.",
+                  "Without two years of history it has no season: a year can be right where a "
+                  "month "
+                  "is not."),
         requirements=(39,), notebook="04",
     ),
     Measure(

@@ -7,19 +7,20 @@ from helpers import records, summaries
 from helpers.show import count, is_missing, label
 from helpers.study import Study
 
-COLUMNS = ["experiment", "arm", "effect", "decision", "hypothesis", "state", "cost"]
+COLUMNS = ["experiment", "arm", "effect", "verdict", "decision", "hypothesis", "state"]
+COLUMNS += ["cost"]
 
 
 def log(study: Study) -> pd.DataFrame:
     """Give one row per declared experiment and treated arm, the experiment that began last first.
 
-    Columns: experiment, arm, effect (margin per customer over control with its interval, as 05
-    recorded it), decision as declared, hypothesis, state (running, ended, or not dated), and cost
-    of the experiment.
+    Columns: experiment, arm, effect (margin per customer over control with its interval) and the
+    verdict of the rule, both as 05 recorded them, decision as declared, hypothesis, state (running,
+    ended, or not dated), and cost of the experiment.
     """
     effects = effects_of(records.load_records(study.shop.name, study.month))
     declared = summaries.load(study, "experiment_list")
-    moments = summaries.load(study, "experiment_moments")
+    arms = summaries.load(study, "experiment_arms")
     if declared.empty:
         return pd.DataFrame(columns=COLUMNS)
     order = declared.sort_values(["started_date", "experiment_id"], ascending=[False, True])
@@ -28,13 +29,14 @@ def log(study: Study) -> pd.DataFrame:
             _text(row["name"]) or row["experiment_id"],
             arm,
             effect,
+            verdict,
             _text(row["decision"]),
             _text(row["hypothesis"]),
             _state(study, row),
-            _cost(study, row, moments),
+            _cost(study, row, arms),
         )
         for row in order.to_dict("records")
-        for arm, effect in _effects(study, row["experiment_id"], effects)
+        for arm, effect, verdict in _effects(study, row["experiment_id"], effects)
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -50,8 +52,8 @@ def _state(study: Study, row: dict) -> str:
     return "ended" if ended <= pd.Timestamp(study.end) else "running"
 
 
-def _effects(study: Study, experiment: str, effects: list[dict]) -> list[tuple[str, str]]:
-    """Write the effect of each treated arm, or why there is none."""
+def _effects(study: Study, experiment: str, effects: list[dict]) -> list[tuple[str, str, str]]:
+    """Write effect and verdict of each treated arm, or why there is none."""
     rows = [each for each in effects if each.get("experiment_id") == experiment]
     found = []
     for each in rows:
@@ -60,24 +62,24 @@ def _effects(study: Study, experiment: str, effects: list[dict]) -> list[tuple[s
         if not any(map(is_missing, numbers)):
             value, low, high = (study.money(number, 2) for number in numbers)
             text = f"{value} ({low} to {high})"
-        found.append((str(each["arm"]), text))
-    return found or [("", "not in the record of 05")]
+        found.append((str(each["arm"]), text, str(each.get("verdict", ""))))
+    return found or [("", "not in the record of 05", "")]
 
 
-def _cost(study: Study, row: dict, moments: pd.DataFrame) -> str:
+def _cost(study: Study, row: dict, every: pd.DataFrame) -> str:
     """Write fixed cost + cost per customer x customers in treated arms."""
     if is_missing(row["fixed_cost"]) and is_missing(row["cost_per_customer"]):
         return "not declared"
-    arms = moments[moments["experiment_id"] == row["experiment_id"]]
-    if (arms["n"] < study.shop.privacy.min_cell).any():
+    arms = every[every["experiment_id"] == row["experiment_id"]]
+    if (arms["customers"] < study.shop.privacy.min_cell).any():
         return "too few customers to show"
-    treated = arms.loc[arms["arm"] != row["control_arm"], "n"].sum()
+    treated = arms.loc[arms["arm"] != row["control_arm"], "customers"].sum()
     parts = np.nan_to_num([row["fixed_cost"], row["cost_per_customer"]])
     return study.money(float(parts[0] + parts[1] * treated))
 
 
 def effects_of(found_records: dict[str, dict]) -> list[dict]:
-    """Take the effects out of 05's record (`uplift_tables.recorded`); empty where it keeps none."""
+    """Take the effects out of 05's record (`trial_cards.log`); empty where it keeps none."""
     record = found_records.get("05_campaign_uplift", {})
     found = record.get("extra", {}).get("effects", [])
     return found if isinstance(found, list) else []
@@ -90,6 +92,7 @@ def sentence(study: Study, table: pd.DataFrame) -> str:
             "No experiment is declared, so there is no log of what was believed. A table "
             "experiments (experiment_id, hypothesis, window_days, decision) starts one."
         )
+    ruled = table[~table["verdict"].isin(["", "withheld"])]
     table = table.drop_duplicates("experiment")
     ended = table["state"] == "ended"
     open_ones = table[ended & (table["decision"] == "")]
@@ -107,4 +110,10 @@ def sentence(study: Study, table: pd.DataFrame) -> str:
     bare = table[table["hypothesis"] == ""]
     if len(bare):
         parts.append(f"Without a hypothesis: {', '.join(map(label, bare['experiment']))}.")
+    if len(ruled):
+        each = ruled["experiment"].map(label) + " (" + ruled["arm"].map(label) + ")"
+        named = "; ".join(
+            f"{verdict}: {', '.join(rows)}" for verdict, rows in each.groupby(ruled["verdict"])
+        )
+        parts.append(f"By the rule declared beforehand, for the next cycle: {named}.")
     return " ".join(parts)

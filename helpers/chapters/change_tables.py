@@ -1,6 +1,5 @@
 """What moves value: two periods compared, seasons, new and returning, concentration, what if."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -8,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.errors import UsageError, nearest
-from helpers.measures import decomposition, ltv
+from helpers.measures import decomposition
 
 GRAINS = {"month": 1, "quarter": 3, "year": 12}
 # A promotion that runs longer is always on, and marks no month.
@@ -225,95 +224,3 @@ def shares_of_revenue(concentration: pd.DataFrame, *, min_cell: int = 10) -> pd.
     table = pd.concat(parts, ignore_index=True)
     table = table[table["top"] < 1]
     return table[["scope", "top", "customers", "share_of_revenue"]].reset_index(drop=True)
-
-
-CHANGES = (-0.6, -0.45, -0.3, -0.15, 0.0, 0.15, 0.3, 0.45, 0.6)
-INPUTS = {"churn": "Churn", "arpu": "Revenue per active customer", "margin_rate": "Margin rate"}
-# What sources claim for two tactics: a range to test, never a default of anything computed here.
-CLAIMS = {
-    "Upsell: repeat purchases, first weeks": ("arpu", 0.05, 0.15),
-    "Cross-sell: order value": ("arpu", 0.10, 0.25),
-}
-
-
-def sensitivity(value: ltv.FormulaValue, *, changes: tuple = CHANGES) -> pd.DataFrame:
-    """Show how the formula's value answers to each input alone: input, change, value.
-
-    Churn works as one over itself, the other two in proportion. Rows that would leave the range of
-    an input (a margin rate above 1) are missing. Empty without a value.
-    """
-    columns = ["input", "change", "value"]
-    if not np.isfinite(value.value):
-        return pd.DataFrame(columns=columns)
-    base = {"arpu": value.arpu, "margin_rate": value.margin_rate, "churn": 1 / value.cycles}
-    rows = [
-        (label, change, ltv.ltv_formula(**{**base, name: base[name] * (1 + change)}).value)
-        for name, label in INPUTS.items()
-        for change in changes
-    ]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def what_if(
-    value: ltv.FormulaValue, *, churn_cut: float = 0.1, spend_lift: float = 0.1
-) -> pd.DataFrame:
-    """Try a lower churn, a higher spend, both, and what others claim: what, value, change.
-
-    Claims stand as the two ends of their range. Raises UsageError for a cut of all churn or more.
-    """
-    if not churn_cut < 1:
-        raise UsageError(f"churn_cut == {churn_cut}, must be below 1.")
-    if spend_lift <= -1:
-        raise UsageError(f"spend_lift == {spend_lift}, must be above -1.")
-    if not np.isfinite(value.value):
-        return pd.DataFrame(columns=["what", "value", "change"])
-    base = {"arpu": value.arpu, "margin_rate": value.margin_rate, "churn": 1 / value.cycles}
-
-    def tried(**factors: float) -> float:
-        moved = {name: base[name] * factors.get(name, 1.0) for name in base}
-        return ltv.ltv_formula(**moved).value
-
-    rows = [
-        ("As it is", tried()),
-        (f"Churn {churn_cut:.0%} lower", tried(churn=1 - churn_cut)),
-        (f"Spend {spend_lift:.0%} higher", tried(arpu=1 + spend_lift)),
-        ("Both", tried(churn=1 - churn_cut, arpu=1 + spend_lift)),
-        ("Half a year, if nobody left", ltv.ltv_horizon(value.arpu, value.margin_rate, 6).value),
-    ]
-    for name, (which, low, high) in CLAIMS.items():
-        rows += [
-            (f"{name} (claim, +{lift:.0%})", tried(**{which: 1 + lift})) for lift in (low, high)
-        ]
-    table = pd.DataFrame(rows, columns=["what", "value"])
-    return table.assign(change=table["value"] - rows[0][1])
-
-
-# -- the two-group example -------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Group:
-    """A group of like customers over their life: orders, revenue and margin of one, service."""
-
-    name: str
-    orders: int
-    revenue_per_order: float
-    margin_per_order: float
-    service: float
-
-    def worth(self) -> Mapping[str, float]:
-        """Give value per customer in revenue, in margin, and in margin less cost to serve."""
-        margin = self.orders * self.margin_per_order
-        revenue = self.orders * self.revenue_per_order
-        return {"revenue": revenue, "margin": margin, "after service": margin - self.service}
-
-
-# Irregular buyers with a good margin, and frequent ones with a small margin and many questions.
-TWO_GROUPS = (Group("A", 3, 80.0, 40.0, 10.0), Group("B", 8, 30.0, 16.0, 45.0))
-
-
-def two_groups() -> pd.DataFrame:
-    """Set out the two made-up groups, long: group, measure, value per customer."""
-    rows = [(f"group {each.name}", name, amount) for each in TWO_GROUPS
-            for name, amount in each.worth().items()]  # fmt: skip
-    return pd.DataFrame(rows, columns=["group", "measure", "value"])

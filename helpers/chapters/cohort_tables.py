@@ -5,15 +5,29 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from helpers.measures import cohorts
+from helpers import summaries
+from helpers.errors import UsageError, nearest
+from helpers.measures import cohorts, repurchase, run_in
 from helpers.measures.cohorts import Triangle
 from helpers.measures.metrics import Estimate
+from helpers.show import percent, ratio
 from helpers.study import Study
+from helpers.written import Formatter, alike
 
 
-def frame_of(study: Study) -> dict:
-    """Give what every triangle of a study shares: its dates and its smallest groups."""
+def chosen_run_in(study: Study, cohort_ages: pd.DataFrame, given: int = -1) -> run_in.RunIn:
+    """Choose how many months at the start of the shop's history are left out (see `run_in`)."""
+    return run_in.choose(
+        summaries.load(study, "month_pairs"), as_of=study.end, starts_at=study.history_starts_at,
+        cohorts=cohort_ages["cohort"].unique(), whole=study.history_is_whole, given=given,
+        least=study.shop.privacy.min_cell,
+    )  # fmt: skip
+
+
+def frame_of(study: Study, run_in: int = 1) -> dict:
+    """Give what every triangle of a study shares: its dates, run-in and smallest groups."""
     return {
+        "run_in": run_in,
         "as_of": study.end,
         "history_starts_at": study.history_starts_at,
         "opened_at": study.shop.opened_at,
@@ -60,7 +74,7 @@ def newest(triangle: Triangle, shown: int) -> Triangle:
     reached = [age for age in states if not states[age].eq("immature").all()]
     keep = {
         name: getattr(triangle, name).loc[states.index, reached]
-        for name in ("values", "low", "high", "states")
+        for name in ("values", "low", "high", "states", "begun")
     }
     return replace(triangle, sizes=triangle.sizes.loc[states.index], **keep)
 
@@ -88,51 +102,218 @@ def one_age(triangle: Triangle, age: int) -> pd.DataFrame:
     return table.rename_axis("cohort").reset_index()[columns]
 
 
-def blended_cac(acquisition: pd.DataFrame) -> pd.Series:
-    """Give the cost of a new customer by month of acquisition: all spend / all new customers."""
-    months = acquisition.groupby("start")[["cost", "new_customers"]].sum(min_count=1)
-    months = months[(months["cost"] > 0) & (months["new_customers"] > 0)]
-    return (months["cost"] / months["new_customers"]).rename("cac")
+# Triangles and what they are counted in: a summary, the unit of age, cumulated or by step.
+_DRAWN = {
+    "retention": ("cohort_ages", "month", False),
+    "orders": ("basket_ages", "month", False),
+    "revenue": ("cohort_ages", "days30", True),
+    "margin": ("cohort_ages", "days30", True),
+    "refunds": ("cohort_ages", "days30", True),
+    "cost": ("cohort_ages", "days30", True),
+    "aov": ("basket_ages", "month", False),
+    "discount_share": ("basket_ages", "month", False),
+    "service": ("served_ages", "month", True),
+}
+NAMES = {
+    "retention": "share of the cohort with an order",
+    "orders": "orders in the month per customer",
+    "revenue": "revenue so far per customer",
+    "margin": "margin so far per customer",
+    "refunds": "refunds so far per customer",
+    "cost": "cost of goods and orders so far per customer",
+    "aov": "average order value",
+    "discount_share": "share of list value given as discount",
+    "service": "cost to serve so far per customer",
+}
 
 
-def payback_table(cumulative: Triangle, cac: pd.Series) -> pd.DataFrame:
-    """Give each cohort's blended cost of acquisition and the day by which it was earned back.
+def drawn(study: Study, measure: str, **frame) -> Triangle:
+    """Draw the triangle of a measure from its own summary, in its own unit of age.
 
-    Columns: cohort (month), customers, cac, state, days; empty without recorded spend.
+    Retention by calendar months; money so far in steps of thirty days; what needs single orders or
+    the cost to serve by calendar months. Raises UsageError for a measure that is not known.
+    """
+    if measure not in _DRAWN:
+        raise UsageError(f"measure is '{measure}'; it must be one of {', '.join(_DRAWN)}."
+                         f"{nearest(measure, _DRAWN)}")  # fmt: skip
+    summary, unit, cumulative = _DRAWN[measure]
+    if absent(study, measure):
+        empty = summaries.load(study, "cohort_ages").head(0)
+        return replace(cohorts.triangle(empty, measure="revenue", **frame), measure=measure)
+    rows = summaries.load(study, summary)
+    return cohorts.triangle(rows, measure=measure, cumulative=cumulative, age_unit=unit, **frame)
+
+
+def unit_of(measure: str, money: Formatter) -> Formatter:
+    """Give the function that writes a measure: money, a share, or a plain ratio."""
+    if measure in ("retention", "discount_share"):
+        return percent
+    return ratio if measure == "orders" else money
+
+
+def absent(study: Study, measure: str) -> str:
+    """Say which table or column a measure lacks; empty where it lacks none."""
+    if measure == "service" and not study.has("service_costs"):
+        return "A table service_costs (customer_id, at, amount) turns this on."
+    if measure == "discount_share" and not study.has("orders", "discount"):
+        return "A column discount of orders turns this on."
+    return ""
+
+
+def missing_reason(study: Study, measure: str, triangle: Triangle) -> str:
+    """Say why a measure has nothing to show, and what would turn it on; empty where it has."""
+    if needed := absent(study, measure):
+        return f"The shop does not record it. {needed}"
+    if measure in ("margin", "cost") and triangle.coverage == 0:
+        return (
+            "The cost of what was sold is not known. A column cogs of orders, or a margin rate in "
+            "shop.toml, turns this on."
+        )
+    return ""
+
+
+def cells(triangle: Triangle, fmt: Formatter, *, most: int = 60) -> pd.DataFrame:
+    """Write every observed cell with its interval: a row per cohort, a column per age.
+
+    At most the ``most`` newest cohorts, the newest first. A cell with a star has few
+    customers, one with a dagger holds customers who may be older than they look; an empty one was
+    not lived through by all, or is hidden for privacy.
+    """
+    shown, lines = newest(triangle, most), []
+    marks = {"small": "*", "left_truncated": "†"}
+    for cohort, values in shown.values.iterrows():
+        line: dict[str, object] = {"cohort": cohort, "customers": int(shown.sizes.loc[cohort])}
+        for age, value in values.items():
+            low, high = shown.low.loc[cohort, age], shown.high.loc[cohort, age]
+            texts = alike(fmt, (value, low, high))
+            words = texts[0] if pd.isna(low) else "{} ({} to {})".format(*texts)
+            mark = marks.get(shown.states.loc[cohort, age], "")
+            line[str(age)] = "" if pd.isna(value) else words + mark
+        lines.append(line)
+    columns = ["cohort", "customers", *map(str, shown.values.columns)]
+    return pd.DataFrame(lines[::-1], columns=columns)
+
+
+def overview(study: Study, measures: tuple[str, ...], **frame) -> pd.DataFrame:
+    """Set out the pooled row of several measures at a few ages: measure, age, value, interval, n.
+
+    Ages are the first, third, sixth and twelfth step lived through.
+    """
+    parts = []
+    for measure in measures:
+        triangle = drawn(study, measure, **frame)
+        if missing_reason(study, measure, triangle) or triangle.values.empty:
+            continue
+        pooled = curve(triangle, first=0).dropna(subset="value")
+        ages = [1, 3, 6, 12] if triangle.age_unit == "month" else [0, 2, 5, 11]
+        found = pooled[pooled["age"].isin(ages)]
+        unit = "month" if triangle.age_unit == "month" else "day"
+        named = [f"month {a}" if unit == "month" else f"day {30 * (a + 1)}" for a in found["age"]]
+        parts.append(found.assign(measure=NAMES[measure], key=measure, at=named))
+    columns = ["measure", "at", "value", "low", "high", "customers", "cohorts", "key"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def written(overview: pd.DataFrame, money: Formatter) -> pd.DataFrame:
+    """Write an overview as a table, one row per measure, since each has a unit of its own.
+
+    Columns: measure, and value with interval at the first, third, sixth and twelfth step lived
+    through; empty where no cohort has reached it.
+    """
+    lines: dict[str, dict[str, str]] = {}
+    for row in overview.itertuples():
+        write = unit_of(row.key, money)
+        value, low, high = alike(write, (row.value, row.low, row.high))
+        text = value if pd.isna(row.low) else f"{value} ({low} to {high})"
+        number = int(row.at.split()[1])
+        step = number // 30 if row.at.startswith("day") else number
+        lines.setdefault(row.measure, {})[f"step {step}"] = text
+    table = pd.DataFrame.from_dict(lines, orient="index").rename_axis("measure").reset_index()
+    return table.fillna("")
+
+
+def beside(curves: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Put survival curves below each other, each under its name in the column ``for the``."""
+    parts = [part.assign(**{"for the": name}) for name, part in curves.items() if len(part)]
+    columns = ["days", "at_risk", "events", "waiting", "low", "high", "for the"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+REPEAT_DAYS = (7, 14, 30, 60, 90, 180, 365)
+
+
+def repeats(gaps: pd.DataFrame, least: int) -> pd.DataFrame:
+    """Give the shares that buy a second and a third time within so many days of the one before.
+
+    One row per number of days: days, second, second_low, second_high, third, ..., and at_risk (the
+    customers seen waiting for so long); missing where those are fewer than ``least``.
     """
     rows = []
-    for month, cost in cac.items():
-        if month not in cumulative.sizes.index:
-            continue
-        found = cohorts.payback(cumulative, cost).loc[month]
-        days = found["age"] if found["state"] == "paid back" else found["at_least"]
-        name = f"{month:%Y-%m}"
-        rows.append((name, int(cumulative.sizes.loc[month]), cost, found["state"], days))
-    table = pd.DataFrame(rows, columns=["cohort", "customers", "cac", "state", "days"])
-    hidden = table["state"] == "unknown"
-    return table[~hidden].reset_index(drop=True)
+    for days in REPEAT_DAYS:
+        line: dict[str, float] = {"days": days}
+        for number, name in ((1, "second"), (2, "third")):
+            found = repurchase.repeat_within(gaps, days, order_number=number)
+            shown = found.n >= least
+            line |= {name: found.value if shown else np.nan}
+            line |= {f"{name}_low": found.low if shown else np.nan}
+            line |= {f"{name}_high": found.high if shown else np.nan}
+            line |= {f"{name}_at_risk": found.n}
+        rows.append(line)
+    return pd.DataFrame(rows)
+
+
+def steps_named(spread: pd.DataFrame) -> pd.DataFrame:
+    """Name the steps of a distribution of gaps for a picture: 0-29, 30-59, ..."""
+    names = [f"{a}-{b}" for a, b in zip(spread["days"], spread["until"], strict=True)]
+    return spread.assign(**{"days since the last": names})
+
+
+def layer_cake(cohort_ages: pd.DataFrame, basis: str, *, most: int = 8) -> pd.DataFrame:
+    """Spread what cohorts brought over the months of the shop: month, joined, amount.
+
+    Cohorts stand together by quarter, half-year or year of joining, so that at most ``most`` layers
+    are left (years beyond that). All layers of a month add up to the month.
+    """
+    rows = cohort_ages[(cohort_ages["age_unit"] == "month") & (cohort_ages["dimension"] == "all")]
+    joined = pd.to_datetime(rows["cohort"])
+    month = joined.dt.to_period("M") + rows["age"].astype(int)
+    halves = (joined.dt.month > 6).map({True: "H2", False: "H1"})
+    years = joined.dt.year.astype(str)
+    labels = [years + " Q" + joined.dt.quarter.astype(str), years + " " + halves, years]
+    layer = next((name for name in labels if name.nunique() <= most), years)
+    table = pd.DataFrame({"month": month, "joined": layer, basis: rows[basis].to_numpy()})
+    table = table.groupby(["month", "joined"])[basis].sum().reset_index()
+    table = table.assign(month=table["month"].dt.to_timestamp())
+    return table.sort_values(["joined", "month"], ignore_index=True)
+
+
+def shortcut_age(triangle: Triangle, wanted: int = 12) -> int:
+    """Pick the age at which ways of counting are compared: twelve months, or the last one seen."""
+    seen = triangle.pooled.index[triangle.pooled["customers"] > 0]
+    return int(min(wanted, seen.max())) if len(seen) else wanted
 
 
 def shortcuts(cohort_ages: pd.DataFrame, age: int, **frame) -> pd.DataFrame:
-    """Show what three ways of counting say about retention at one age in months.
+    """Show what several ways of counting say about retention at one age in months.
 
-    The honest one pools the cells that could be observed; the others fill the unobserved future
-    with zero, or keep a first cohort that may hold older customers.
+    The honest one pools the cells that could be observed, without the run-in; the others fill the
+    unobserved future with zero, take the mean of cohorts, or keep cohorts with older customers.
     """
-    triangle = cohorts.triangle(cohort_ages, measure="retention", **frame)
-    honest = pooled_at(triangle, age)
-    every = cohorts.triangle(
-        cohort_ages, measure="retention",
-        **{**frame, "opened_at": frame["history_starts_at"]},
-    )  # fmt: skip
-    kept = pooled_at(every, age)
-    zeros = np.nan
+    options = {"measure": "retention", **frame}
+    honest = pooled_at(cohorts.triangle(cohort_ages, **options), age)
+    every = cohorts.triangle(cohort_ages, **{**options, "run_in": 0})
+    first = pooled_at(cohorts.triangle(cohort_ages, **{**options, "run_in": 1}), age)
+    kept, zeros, mean = pooled_at(every, age), np.nan, np.nan
     if age in every.values:
-        zeros = float(every.values[age].where(every.states[age] != "immature").fillna(0).mean())
+        seen = every.values[age].where(every.states[age] != "immature")
+        zeros, mean = float(seen.fillna(0).mean()), float(seen.mean())
+    joined = int(every.sizes.sum())
     rows = [
-        ("Observed cells, sum over sum", honest.value, honest.n),
-        ("The future counted as zero, mean over all cohorts", zeros, int(every.sizes.sum())),
-        ("Observed cells with the first cohort kept", kept.value, kept.n),
+        ("This page: observed cells, without the run-in, sum over sum", honest.value, honest.n),
+        ("Only the first cohort left out, sum over sum", first.value, first.n),
+        ("Observed cells with the first cohort kept, sum over sum", kept.value, kept.n),
+        ("Observed cells with the first cohort kept, mean of cohorts", mean, kept.n),
+        ("The future counted as zero, mean over all cohorts", zeros, joined),
     ]
     return pd.DataFrame(rows, columns=["way of counting", "retention", "customers"])
 

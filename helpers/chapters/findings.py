@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from helpers.models.uplift import newcombe
+from helpers.experiments.effects import newcombe
 from helpers.show import Finding, count, label, percent
 
 Money = Callable[..., str]
@@ -66,54 +66,6 @@ def repeats(rows: pd.DataFrame) -> Finding:
         f"Within {last['days']} days {percent(last['share'])} buy again (95% interval "
         f"{percent(last['low'])} to {percent(last['high'])}); within {first['days']} days it is "
         f"{percent(first['share'])}.",
-    )
-
-
-def value_by_age(ltv: pd.DataFrame, basis: str, money: Money) -> Finding:
-    """Cumulative value per customer by age."""
-    known = ltv.dropna(subset="per_customer")
-    if known.empty:
-        return nothing("No cohort is old enough, or large enough, to say what a customer earned.")
-    first, last = known.iloc[0], known.iloc[-1]
-    return Finding(
-        f"A customer has brought {money(last['per_customer'])} of {basis} after "
-        f"{int(last['horizon'])} days",
-        f"Line of cumulative {basis} per customer by age in days: "
-        f"{money(first['per_customer'])} at {int(first['horizon'])}, "
-        f"{money(last['per_customer'])} at {int(last['horizon'])}.",
-        f"Customers who reached {int(last['horizon'])} days had brought "
-        f"{money(last['per_customer'])} each (95% interval {money(last['low'])} to "
-        f"{money(last['high'])}, {count(last['customers'])} customers of "
-        f"{int(last['cohorts'])} cohorts). Other ages rest on other cohorts, so a step between "
-        "two of them is not only growth.",
-    )
-
-
-def value_by_segment(rows: pd.DataFrame, basis: str, money: Money) -> Finding:
-    """Value per customer at one age, by segment with intervals."""
-    known = rows.dropna(subset="per_customer").sort_values("per_customer")
-    if len(known) < 2:
-        return nothing(
-            "Fewer than two channels have customers old enough to be compared. A column channel "
-            "of orders, or acquisition_channel of customers, names them."
-        )
-    low, high = known.iloc[0], known.iloc[-1]
-    apart = high["low"] > low["high"]
-    title = (
-        f"{high['value']} brings customers worth more than {low['value']}"
-        if apart
-        else "No difference in value between channels shows beyond their intervals"
-    )
-    return Finding(
-        title[:90],
-        f"Points with intervals of {basis} per customer after {int(high['horizon'])} days by "
-        f"channel: {high['value']} {money(high['per_customer'])}, {low['value']} "
-        f"{money(low['per_customer'])}.",
-        f"{label(high['value'])} customers brought {money(high['per_customer'])} each "
-        f"({money(high['low'])} to {money(high['high'])}), {label(low['value'])} customers "
-        f"{money(low['per_customer'])} ({money(low['low'])} to {money(low['high'])}). This "
-        "compares customers, not what the channel did to them, and the best and the worst of many "
-        "differ by chance, too.",
     )
 
 
@@ -209,23 +161,6 @@ def one_age(cohorts: pd.DataFrame, age: int) -> Finding:
     )
 
 
-def survival(curve: pd.DataFrame) -> Finding:
-    """Waiting for the second purchase."""
-    if curve.empty or not curve["events"].sum():
-        return nothing("Nobody has bought a second time yet.")
-    last = curve.iloc[-1]
-    early = curve[curve["days"] <= 90]
-    at = early.iloc[-1] if len(early) else last
-    return Finding(
-        f"{percent(1 - at['waiting'])} have bought a second time by day {int(at['days'])}",
-        f"Falling curve of the share still waiting for a second purchase: {percent(at['waiting'])} "
-        f"at day {int(at['days'])}, {percent(last['waiting'])} at day {int(last['days'])}.",
-        f"By day {int(at['days'])} {percent(1 - at['waiting'])} have bought again, by day "
-        f"{int(last['days'])} {percent(1 - last['waiting'])}. The curve ends where too few are "
-        "still waiting and observed; it may fall further.",
-    )
-
-
 def pooled_curve(curve: pd.DataFrame) -> Finding:
     """Retention by age, pooled over the cohorts that lived through it."""
     known = curve.dropna(subset="value")
@@ -259,74 +194,6 @@ def cohort_payback(table: pd.DataFrame, money: Money) -> str:
     return (
         f"{count(len(back))} of {count(len(cohorts))} cohorts have earned back their cost{median}; "
         f"{count(len(waiting))} have not yet, and may still be too young."
-    )
-
-
-# --- 04: the forecast ----------------------------------------------------------------------------
-
-
-def holdout(check) -> Finding:
-    """The model against naive rules on a period that it had not seen."""
-    if check.reason:
-        return nothing(f"No check against history is possible. {check.reason}")
-    model, naive = check.scores.iloc[0], check.scores.iloc[1:]
-    best = naive.loc[naive["error"].abs().idxmin()]
-    word = "inside" if check.inside else "outside"
-    return Finding(
-        f"What happened lies {word} the model's own interval for held-out months",
-        f"Bars beside each other by earlier repeat purchases: orders per customer in the held-out "
-        f"period, actual, {model['rule']} and a naive rule; totals {count(model['actual'])} and "
-        f"{count(model['orders'])}.",
-        f"From {check.cutoff:%d %B %Y} to {check.end:%d %B %Y} customers placed "
-        f"{count(model['actual'])} orders; {model['rule']} said {count(model['orders'])} (90% "
-        f"interval {count(check.low)} to {count(check.high)}), the nearest naive rule "
-        f"'{best['rule']}' {count(best['orders'])}. {check.verdict}",
-    )
-
-
-def clv_tiers(table: pd.DataFrame, money: Money, reason: str) -> Finding:
-    """The forecast of value by tier of customers, or the reason why there is none."""
-    if table.empty:
-        return nothing(f"There is no forecast for these customers. {reason}")
-    top, last = table.iloc[0], table.iloc[-1]
-    return Finding(
-        f"The {top['tier']} of customers are expected to bring {percent(top['share'])} of value",
-        f"Points with intervals of expected value per customer by tier: {top['tier']} "
-        f"{money(top['per_customer'])}, {last['tier']} {money(last['per_customer'])}.",
-        f"A customer of the {top['tier']} is expected to bring {money(top['per_customer'])} "
-        f"(90% interval of the tier's mean {money(top['low'])} to {money(top['high'])}), one of "
-        f"the {last['tier']} {money(last['per_customer'])}.",
-    )
-
-
-def forecast_months(steps: pd.DataFrame, money: Money) -> Finding:
-    """The forecast of today's customers month by month."""
-    if steps.empty:
-        return nothing("Without a forecast there is nothing to show month by month.")
-    first, last = steps.iloc[0], steps.iloc[-1]
-    return Finding(
-        f"Season aside, value falls from {money(first['net'])} to {money(last['net'])} a month",
-        f"Bars of expected value by month, from {money(first['net'])} to {money(last['net'])}.",
-        f"From {money(first['net'])} in the first month to {money(last['net'])} in the last, as "
-        "customers leave. The months themselves will differ by season, which is not in it: read "
-        "the sum of a year, not a single month.",
-    )
-
-
-def model_fit(table: pd.DataFrame) -> Finding:
-    """Customers by repeat purchase days, counted and expected."""
-    if table.empty:
-        return nothing("Without a model there is nothing to hold against the counts.")
-    wide = table.pivot(index="repeat_days", columns="what", values="customers")
-    zero = wide.loc["0"]
-    gap = (wide["model"] - wide["customers"]).abs().sum() / 2 / wide["customers"].sum()
-    return Finding(
-        f"The model puts {percent(gap, 1)} of customers in the wrong frequency",
-        f"Bars beside each other by repeat purchase days: customers counted and as the model "
-        f"expects; without a repeat {count(zero['customers'])} and {count(zero['model'])}.",
-        f"{count(zero['customers'])} customers never bought again, the model expects "
-        f"{count(zero['model'])}; over all frequencies {percent(gap, 1)} of customers are "
-        "misplaced.",
     )
 
 

@@ -1,9 +1,9 @@
-"""What winning customers took, in words: cost by channel, leads, plan, tests, a scenario."""
+"""What winning customers took, in words: cost by channel, leads, plan."""
 
 import pandas as pd
 
 from helpers.chapters.findings import Money, month_of, nothing
-from helpers.measures.cac import TEST_HIGH, TEST_LOW, ShareForTests
+from helpers.measures.cac import NO_OVERHEAD
 from helpers.show import Finding, count, label, percent
 
 NO_SPEND = (
@@ -51,10 +51,11 @@ def ways_sentence(ways: pd.DataFrame, money: Money) -> str:
     ]
     span = f"From {month_of(rows['first_month'].iloc[0])} to {month_of(rows['last_month'].iloc[0])}"
     said = f"{span}, a customer cost: {', '.join(known)}." if known else rows["reason"].iloc[0]
-    if rows.loc["fully loaded", "reason"].startswith("No fixed"):
+    if rows.loc["fully loaded", "reason"] == NO_OVERHEAD:
         said += (
-            " Salaries and other fixed costs of winning customers are recorded nowhere, so there "
-            "is no fully loaded figure."
+            " What people, tools and agencies cost stands nowhere, so there is no fully loaded "
+            "figure: `overhead_per_month` or `overhead_share_of_spend` under `[acquisition]` in "
+            "shop.toml turns it on."
         )
     return said
 
@@ -113,38 +114,4 @@ def plan(table: pd.DataFrame, month: str, money: Money) -> Finding:
         f"{money(total['planned'])} in all, spent {money(total['spent'])}.",
         f"{now} took {money(total['spent'])} against {money(total['planned'])} planned, {year}. "
         f"{named}",
-    )
-
-
-def tests_sentence(share: ShareForTests, money: Money) -> str:
-    """Say what share of the month's marketing money went into tests, against the usual guide."""
-    if pd.isna(share.share):
-        return f"What share of marketing goes into tests cannot be said: {share.reason}"
-    place = "inside"
-    if not TEST_LOW <= share.share <= TEST_HIGH:
-        place = "below" if share.share < TEST_LOW else "above"
-    return (
-        f"Tests cost {money(share.cost)} this month, {percent(share.share, 1)} of the {share.of} "
-        f"of {money(share.base)}: {place} the {percent(TEST_LOW, 0)} to {percent(TEST_HIGH, 0)} "
-        "that is often set aside for them. What a test costs is what it declares, not what its "
-        "offers gave away."
-    )
-
-
-def scenario_sentence(scenario: pd.DataFrame, money: Money) -> str:
-    """Say where a budget split by what a customer leaves would move, as a scenario."""
-    if scenario.empty:
-        return (
-            "There is no scenario of moving the budget: it takes two or more channels whose "
-            "customers' value and cost are both known, one of them worth more than it costs."
-        )
-    rows = scenario.sort_values("change", kind="stable")
-    down, up = rows.iloc[0], rows.iloc[-1]
-    return (
-        "A scenario, not advice: the same money split by what a customer leaves after its cost "
-        f"would give {label(up['channel'])} {percent(up['share'])} instead of "
-        f"{percent(up['share_now'])} ({money(up['change'])} more) and {label(down['channel'])} "
-        f"{percent(down['share'])} instead of {percent(down['share_now'])}. It takes averages of "
-        "the past for what the next customer would bring; a channel that is used up brings less. "
-        "A test of a small move says more."
     )

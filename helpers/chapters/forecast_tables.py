@@ -1,17 +1,22 @@
 """Frames and sentences of the predictive CLV notebook, made from summaries and forecasts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from helpers import summaries
+from helpers.chapters import backtest_tables
 from helpers.measures import metrics
-from helpers.models import btyd, forecast
-from helpers.models.forecast import ClvForecast, Models
-from helpers.models.holdout import Holdout, holdout_check, holdout_cutoff
+from helpers.models import btyd, drift, forecast, futures, newcomers
+from helpers.models.backtest import BackTest
+from helpers.models.calendar import SeasonCheck, month_edges
+from helpers.models.forecast import SEASONED, Models
+from helpers.models.futures import ClvForecast
+from helpers.models.season import SEASONAL
 from helpers.models.terms import Horizon, Terms
-from helpers.show import count, percent
+from helpers.records import load_records
+from helpers.show import count, percent, ratio
 from helpers.study import Study
 
 TIERS = [name for name, _ in summaries.TIERS]
@@ -19,20 +24,22 @@ TIERS = [name for name, _ in summaries.TIERS]
 
 @dataclass(frozen=True)
 class Outlook:
-    """A forecast and what it stands on; without models, only the reason why there is none."""
+    """A forecast and what it stands on; without models, only the reason why there is none.
+
+    ``valued``: states with their tier, as valued in the engine; ``months``: profit and loss by
+    calendar month, customers to come included; ``coming``: how many of those were expected, and
+    why.
+    """
 
     reason: str
     terms: Terms
     basis: str
     models: Models | None = None
     forecast: ClvForecast | None = None
-
-
-def load_holdout(study: Study, states: pd.DataFrame, horizon: Horizon) -> Holdout:
-    """Fit on the part of history before a cut-off and forecast the part after it."""
-    cutoff = holdout_cutoff(states["first_day"].min(), study.end, horizon)
-    seen = summaries.load(study, "holdout_states", split=f"{cutoff:%Y-%m-%d}")
-    return holdout_check(seen, cutoff=cutoff, end=study.end)
+    valued: pd.DataFrame | None = None
+    spend: pd.DataFrame | None = None
+    months: pd.DataFrame | None = None
+    coming: str = ""
 
 
 def terms_of(
@@ -43,47 +50,132 @@ def terms_of(
     The margin rate is that of repeat orders before the costs that an order causes whatever its
     value; these (shipping and payment fees) and the cost of service, per purchase day, are the cost
     to serve. So large orders and first orders with coupons do not set the price of repeat ones.
-    Without known costs the margin rate is 1, so that value is revenue.
+    Without known costs the margin rate is 1, so that value is revenue. The rate's standard error
+    and the spread of single orders around it come from the same days.
     """
-    year = metrics.last_months(periods, study.month, 12)
-    service = summaries.load(study, "service")
-    spent = service.loc[service["start"].isin(year["start"]), "amount"].sum()
-    serve, rate = spent / max(year["orders"].sum(), 1), 1.0
+    serve, rate, error, noise = service_per_order(study, periods), 1.0, 0.0, 0.0
     repeat = summaries.load(study, "repeat_orders").iloc[0]
     if metrics.money_basis(periods) == "margin" and repeat["margin_revenue"] > 0:
         rate = (repeat["margin"] + repeat["order_cost"]) / repeat["margin_revenue"]
         known = repeat["orders"] * repeat["margin_revenue"] / repeat["revenue"]
         serve += repeat["order_cost"] / known
+        squares = (
+            repeat["earned_squares"]
+            - 2 * rate * repeat["earned_known_squares"]
+            + rate**2 * repeat["known_squares"]
+        )
+        days = max(repeat["known_days"], 1)
+        noise = float(np.sqrt(max(squares, 0.0) / days))
+        error = noise * np.sqrt(days) / repeat["margin_revenue"]
     return Terms(
         horizon=Horizon(horizon_months, "months"),
         margin_rate=rate,
         cost_to_serve=serve,
         discount_rate=discount_rate,
+        rate_error=error,
+        order_noise=noise,
     )
 
 
-def outlook(study: Study, states: pd.DataFrame, terms: Terms, basis: str, seed: int) -> Outlook:
+def service_per_order(study: Study, periods: pd.DataFrame) -> float:
+    """Give what service cost per order in the last twelve months; 0 where none is recorded."""
+    year = metrics.last_months(periods, study.month, 12)
+    service = summaries.load(study, "service")
+    spent = service.loc[service["start"].isin(year["start"]), "amount"].sum()
+    return float(spent / max(year["orders"].sum(), 1))
+
+
+# --- the forecast --------------------------------------------------------------------------------
+
+
+def fit(
+    study: Study, states: pd.DataFrame, check: BackTest, season: SeasonCheck, model: str = ""
+) -> tuple[Models | None, str]:
+    """Fit the models that the back-test chose; with the season where that was shown to help.
+
+    ``model`` goes before what was chosen.
+    """
+    name = model or (check.choice.used if check.choice else forecast.MODEL)
+    plain = name.removesuffix(SEASONED)
+    given = season.season if season.helps and plain in SEASONAL else None
+    spend = summaries.load(study, "spend_states")
+    return forecast.fit_or_why_not(states, spend, study.end, model=plain, season=given)
+
+
+def outlook(
+    study: Study, states: pd.DataFrame, terms: Terms, basis: str, seed: int, *,
+    check: BackTest, season: SeasonCheck, per_order: float = 0.0,
+) -> Outlook:  # fmt: skip
     """Forecast what today's customers will bring, by tier and in total, with intervals.
 
     Customers get their value, and their tier, in the engine; only states with counts come back.
+    ``per_order``: cost of service per order, which the margin of first orders does not hold.
     """
-    spend = summaries.load(study, "spend_states")
-    models, reason = forecast.fit_or_why_not(states, spend, study.end)
+    models, reason = fit(study, states, check, season)
     if models is None:
         return Outlook(reason, terms, basis)
-    scores = forecast.score_states(states, spend, models, terms)
-    valued = summaries.valued_states(
-        study,
-        scores,
-        forecast.score_spend(spend, models),
-        margin_rate=terms.margin_rate,
-        service=terms.cost_to_serve,
+    spend = summaries.load(study, "spend_states")
+    worth = {"margin_rate": terms.margin_rate, "service": terms.cost_to_serve}
+    valued = summaries.valued_states(study, *scores(states, spend, models, terms), **worth)
+    valued = valued.assign(
+        tier=pd.Categorical(valued["tier"], TIERS, ordered=True),
+        cohort=valued["first_day"].dt.to_period("Q").astype(str),
     )
-    tier = pd.Categorical(valued["tier"], TIERS, ordered=True)
-    found = forecast.clv_forecast(
-        valued.assign(tier=tier), spend, models, terms, by="tier", seed=seed
-    )
-    return Outlook("", terms, basis, models, found)
+    found = futures.clv_forecast(valued, spend, models, terms, by="tier", seed=seed)
+    ahead = month_edges(study.end, max(round(terms.horizon.days / 30.4375), 1))
+    present = futures.futures(valued, spend, models, ahead, draws=200, seed=seed)
+    months = summaries.load(study, "cohort_months")
+    new = newcomers.newcomers(
+        months, models, terms, study.end, len(ahead) - 1,
+        service_per_order=per_order, draws=200, seed=seed,
+    )  # fmt: skip
+    table = newcomers.month_forecast(present, new, terms, study.end, seed=seed)
+    return Outlook("", terms, basis, models, found, valued, spend, table, new.rule)
+
+
+def scores(
+    states: pd.DataFrame, spend: pd.DataFrame, models: Models, terms: Terms
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give what the engine joins to customers: the score of each state, and the lines of spend."""
+    return forecast.score_states(states, spend, models, terms), forecast.score_spend(spend, models)
+
+
+def scored_customers(study: Study, view: Outlook, states: pd.DataFrame):
+    """Give every customer's score as an engine table; nothing of it comes into Python."""
+    terms = view.terms
+    return summaries.scored_customers(
+        study, *scores(states, view.spend, view.models, terms),
+        margin_rate=terms.margin_rate, service=terms.cost_to_serve,
+    )  # fmt: skip
+
+
+def month_outlook(
+    study: Study, *, horizon_months: int = 12, discount_rate: float = 0.1
+) -> tuple[Outlook, pd.DataFrame]:
+    """Give the month's models and terms again, for lists and residual value, with their states.
+
+    The model is that of notebook 04's record of this month; without a record the back-test is run.
+    Without models the outlook says why.
+    """
+    states, periods = (summaries.load(study, n) for n in ("customer_states", "periods"))
+    basis = metrics.money_basis(periods)
+    terms = terms_of(study, periods, horizon_months=horizon_months, discount_rate=discount_rate)
+    record = load_records(study).get("04_predictive_clv", {}).get("extra", {})
+    season = backtest_tables.load_season(study, states)
+    check = BackTest("The choice is that of the month's record.")
+    if not record.get("model"):
+        check = backtest_tables.load_backtest(study, states, terms.horizon, basis)
+    models, reason = fit(study, states, check, season, model=record.get("model", ""))
+    spend = summaries.load(study, "spend_states")
+    return Outlook(reason, terms, basis, models, spend=spend), states
+
+
+def model_name(view: Outlook) -> str:
+    """Name the purchase model used; empty without a forecast."""
+    return view.models.name if view.models is not None else ""
+
+
+# --- tables --------------------------------------------------------------------------------------
 
 
 def total_row(view: Outlook) -> pd.Series:
@@ -95,40 +187,78 @@ def total_row(view: Outlook) -> pd.Series:
     return view.forecast.totals.iloc[-1]
 
 
+def residual(view: Outlook) -> float:
+    """Give all that today's customers are still expected to bring, discounted, without horizon."""
+    known = view.valued is not None and "residual" in view.valued
+    return float(view.valued["residual"].sum()) if known else np.nan
+
+
 def tiers(view: Outlook) -> pd.DataFrame:
     """Give the tiers: customers, orders, value in total and per customer, with intervals."""
-    columns = ["tier", "customers", "orders", "clv", "clv_low", "clv_high", "share"]
-    columns += ["per_customer", "low", "high"]
+    columns = ["tier", "customers", "orders", "revenue", "margin", "clv", "clv_low", "clv_high"]
+    columns += ["share", "residual", "per_customer", "low", "high"]
     if view.forecast is None:
         return pd.DataFrame(columns=columns)
     table = view.forecast.totals.iloc[:-1]
     table = table.assign(tier=table["tier"].astype(str)).reset_index(drop=True)
     each = {"per_customer": "clv", "low": "clv_low", "high": "clv_high"}
     per_customer = {name: table[column] / table["customers"] for name, column in each.items()}
-    return table.assign(share=table["clv"] / table["clv"].sum(), **per_customer)[columns]
+    still = np.nan
+    if "residual" in view.valued:
+        still = (
+            view.valued.groupby("tier", observed=False)["residual"].sum().reindex(TIERS).to_numpy()
+        )
+        still = still[: len(table)]
+    return table.assign(share=table["clv"] / table["clv"].sum(), residual=still, **per_customer)[
+        columns
+    ]
 
 
-def by_month(view: Outlook, study: Study) -> pd.DataFrame:
-    """Give the forecast of today's customers month by month, in steps of 365.25/12 days."""
+def cohorts(view: Outlook, seed: int, *, least: int = 0) -> pd.DataFrame:
+    """Give the forecast by quarter of first purchase; quarters below ``least`` join the one
+    before."""
+    columns = [
+        "cohort",
+        "customers",
+        "orders",
+        "revenue",
+        "clv",
+        "clv_low",
+        "clv_high",
+        "per_customer",
+    ]
     if view.forecast is None:
-        return pd.DataFrame(columns=["start", "orders", "revenue", "net"])
-    steps = view.forecast.steps
-    start = pd.Timestamp(study.end) + pd.to_timedelta(1 + steps["day_from"].round(), unit="D")
-    return steps.assign(start=start.dt.normalize())[["start", "orders", "revenue", "net"]]
+        return pd.DataFrame(columns=columns)
+    found = futures.clv_forecast(
+        view.valued.assign(cohort=_large(view.valued, least)), view.spend, view.models, view.terms,
+        by="cohort", draws=200, seed=seed,
+    )  # fmt: skip
+    table = found.totals
+    return table.assign(per_customer=table["clv"] / table["customers"])[columns]
 
 
-def rule_scores(holdout: Holdout) -> pd.DataFrame:
-    """Give each rule's forecast of the held-out period, its bias and its error per customer."""
-    columns = ["rule", "orders", "actual", "bias", "rmse", "mae"]
-    return pd.DataFrame(columns=columns) if holdout.scores is None else holdout.scores[columns]
+def _large(valued: pd.DataFrame, least: int) -> pd.Series:
+    sizes, names, last = valued.groupby("cohort")["n"].sum(), {}, ""
+    for cohort, size in sizes.items():
+        last = cohort if size >= least or not last else last
+        names[cohort] = last
+    return valued["cohort"].map(names)
 
 
-def bins(holdout: Holdout) -> pd.DataFrame:
-    """Give mean held-out orders by earlier frequency, long: frequency, rule, orders."""
-    if holdout.bins is None:
-        return pd.DataFrame(columns=["frequency", "rule", "orders"])
-    rules = ["actual", forecast.MODEL, "same rate"]
-    return holdout.bins.melt("frequency", rules, var_name="rule", value_name="orders")
+def by_month(view: Outlook) -> pd.DataFrame:
+    """Give profit and loss by calendar month: customers of today, customers to come, and both."""
+    columns = ["start", "orders_present", "orders_new", "new_customers", "revenue", "revenue_low",
+               "revenue_high", "margin", "service", "net", "net_low", "net_high"]  # fmt: skip
+    return pd.DataFrame(columns=columns) if view.months is None else view.months[columns]
+
+
+def month_parts(view: Outlook) -> pd.DataFrame:
+    """Give revenue by month of customers of today and to come: long, for a picture."""
+    if view.months is None:
+        return pd.DataFrame(columns=["start", "who", "revenue"])
+    names = {"revenue_present": "customers of today", "revenue_new": "customers to come"}
+    table = view.months[["start", *names]].rename(columns=names)
+    return table.melt("start", list(names.values()), var_name="who", value_name="revenue")
 
 
 def parameters(view: Outlook) -> pd.DataFrame:
@@ -137,7 +267,7 @@ def parameters(view: Outlook) -> pd.DataFrame:
     if view.models is None:
         return pd.DataFrame(columns=columns)
     rows = []
-    for name, fit in (("BG/NBD", view.models.purchase), ("Gamma-Gamma", view.models.spend)):
+    for name, fit in ((view.models.name, view.models.purchase), ("Gamma-Gamma", view.models.spend)):
         for parameter, error in zip(fit.names, fit.standard_errors, strict=True):
             value = getattr(fit, parameter)
             floor = dict(zip(fit.names, fit.floors, strict=True))[parameter]
@@ -157,10 +287,11 @@ def fit_by_frequency(view: Outlook, states: pd.DataFrame, study: Study) -> pd.Da
     columns = ["repeat_days", "what", "customers"]
     if view.models is None:
         return pd.DataFrame(columns=columns)
-    at = forecast.states_at(states, study.end)
+    models = view.models
+    at = forecast.states_at(states, study.end, models.clock.days_per_unit, models.season)
     least = study.shop.privacy.min_cell
     for last in range(7, 0, -1):
-        seen, expected = btyd.frequency_table(view.models.purchase, at, last=last).T
+        seen, expected = btyd.frequency_table(models.purchase, at, last=last).T
         if not ((seen > 0) & (seen < least)).any():
             break
     names = [*(str(k) for k in range(last)), f"{last}+"]
@@ -174,6 +305,14 @@ def fit_by_frequency(view: Outlook, states: pd.DataFrame, study: Study) -> pd.Da
     )
 
 
+def cohort_drift(view: Outlook, states: pd.DataFrame) -> drift.Drift:
+    """Compare cohorts: is one model enough for all of them?"""
+    if view.models is None:
+        return drift.Drift("There is no model to compare cohorts by.", drift.NONE)
+    together = states.groupby(forecast.STATE, as_index=False)["n"].sum()
+    return drift.compare_cohorts(together, view.models)
+
+
 def identity(view: Outlook) -> pd.DataFrame:
     """Check the forecast: tiers add up to the total, months too, and money is orders x spend."""
     columns = ["check", "difference"]
@@ -181,14 +320,48 @@ def identity(view: Outlook) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     totals, steps, terms = view.forecast.totals, view.forecast.steps, view.terms
     total, parts = totals.iloc[-1], totals.iloc[:-1]
+    engine = (view.valued["value"]).sum()
+    free = replace(terms, discount_rate=0.0)
+    plain = futures.what_if(view.valued, view.spend, view.models, free)
     net = total["revenue"] * terms.margin_rate - total["orders"] * terms.cost_to_serve
     rows = [
         ("Tiers less total, value", parts["clv"].sum() - total["clv"]),
-        ("Months less total, value", steps["clv"].sum() - total["clv"]),
+        ("Steps less total, value", steps["clv"].sum() - total["clv"]),
+        ("Customers one by one in the engine less total, value", engine - total["clv"]),
         ("Revenue x margin rate - service less net", net - total["net"]),
+        ("Value without discount less net", plain - total["net"]),
     ]
     table = pd.DataFrame(rows, columns=columns)
     return table.assign(difference=table["difference"].round(2) + 0.0)
+
+
+_COUNTED = ("customers", "orders", "orders_said", "orders_present", "orders_new", "new_customers",
+            "consented")  # fmt: skip
+_SHARES = ("share", "bias", "total_error", "decile_error", "change", "p_alive")
+_RATIOS = ("rmse", "mae", "msle", "gini", "estimate", "low", "high", "intensity", "expected")
+
+
+def formats(study: Study, table: pd.DataFrame, **own: object) -> dict:
+    """Say how the columns of a table of this notebook are written: counts, shares, ratios, money.
+
+    What is named in ``own`` is written so; columns of numbers that no list names are money.
+    """
+    found = {}
+    for name in table:
+        if name in own:
+            found[name] = own[name]
+        elif name in _COUNTED:
+            found[name] = count
+        elif name in _SHARES:
+            found[name] = percent
+        elif name in _RATIOS:
+            found[name] = ratio
+        elif pd.api.types.is_float_dtype(table[name]):
+            found[name] = study.money
+    return found
+
+
+# --- sentences -----------------------------------------------------------------------------------
 
 
 def terms_sentence(view: Outlook, money) -> str:
@@ -196,7 +369,11 @@ def terms_sentence(view: Outlook, money) -> str:
     terms = view.terms
     months = count(terms.horizon.value)
     if view.basis == "margin":
-        word = f"margin at {percent(terms.margin_rate, 1)} of revenue before costs per order"
+        error = percent(1.645 * terms.rate_error, 1)
+        word = (
+            f"margin at {percent(terms.margin_rate, 1)} (give or take {error}) of revenue before "
+            "costs per order"
+        )
     else:
         word = "revenue, because no cost is known"
     serve = (
@@ -210,24 +387,62 @@ def terms_sentence(view: Outlook, money) -> str:
     )
 
 
-def limits_sentence(view: Outlook, check: Holdout) -> str:
+def residual_sentence(view: Outlook, money) -> str:
+    """Say what is still to come without a horizon, or why that cannot be said."""
+    if view.reason:
+        return f"There is no forecast. {view.reason}"
+    still = residual(view)
+    if np.isnan(still):
+        return (
+            "`clv_residual`, all that is still to come, needs a discount rate above zero: some "
+            "customers never leave in the model, and without discount their orders have no sum."
+        )
+    total = total_row(view)
+    share = total["clv"] / still if still else np.nan
+    return (
+        "`clv_residual`, all that today's customers are still expected to bring, is "
+        f"{money(still)}, "
+        f"{money(still / total['customers'])} each; the horizon holds {percent(share)} of it. It "
+        "has "
+        "no interval: how long customers stay beyond what has been seen is the model's word alone."
+    )
+
+
+def coming_sentence(view: Outlook, money) -> str:
+    """Say what customers to come add, and on which rule their number rests."""
+    if view.months is None:
+        return "Without a forecast there is nothing to show month by month."
+    new = view.months
+    share = new["revenue_new"].sum() / max(new["revenue"].sum(), 1e-9)
+    return (
+        f"Customers not yet won are expected to bring {money(new['revenue_new'].sum())} of "
+        f"{money(new['revenue'].sum())} ({percent(share)}), with "
+        f"{count(new['new_customers'].sum())} "
+        f"of them: {view.coming}. They are no part of the value above."
+    )
+
+
+def limits_sentence(view: Outlook, check: BackTest, season: SeasonCheck) -> str:
     """Say what the forecast does not know, and how far its check says it may be off."""
     if view.reason:
         return f"There is no forecast. {view.reason}"
     seen = (
-        f"On the held-out period its total was off by {percent(check.bias, 1)}, "
+        f"On the newest held-out period its total of orders was off by "
+        f"{percent(backtest_tables.total_bias(check), 1)}, "
         + (
             "inside its own 90% interval."
-            if check.inside
+            if backtest_tables.inside(check)
             else "outside its own 90% interval: read the forecast's interval as too narrow."
         )
         if not check.reason
         else f"It could not be held against history. {check.reason}"
     )
+    known = "the season and its error are in it; " if view.models.season is not None else ""
     return (
         f"{seen} The interval of the total comes from {count(view.forecast.simulated)} customers "
-        "simulated many times over; the margin rate is held fixed, and a change of season, price "
-        "or assortment is not in it."
+        f"simulated many times over; the error of the margin rate is in it, {known}a change of "
+        "price "
+        "or assortment is not."
     )
 
 
@@ -239,15 +454,9 @@ def states_sentence(states: pd.DataFrame, scope: pd.DataFrame) -> str:
     left = f" {count(returned)} more have no purchase left after refunds; they are left out."
     return (
         f"{count(customers)} customers in {count(len(states))} distinct histories, "
-        f"{percent(again / customers)} of them with a repeat purchase.{left if returned else ''}"
+        f"{percent(again / customers if customers else 0)} of them with a repeat purchase."
+        f"{left if returned else ''}"
     )
-
-
-def holdout_note(check: Holdout) -> str:
-    """Say beside the held-out error whether it lies within the model's own interval."""
-    if check.reason:
-        return "of total orders"
-    return f"of total orders, {'inside' if check.inside else 'outside'} its own interval"
 
 
 def with_interval(total: pd.Series, name: str, *, per: str = "") -> dict[str, float]:
@@ -255,13 +464,3 @@ def with_interval(total: pd.Series, name: str, *, per: str = "") -> dict[str, fl
     by = total[per] if per else 1
     keys = {"value": name, "low": f"{name}_low", "high": f"{name}_high"}
     return {key: total[column] / by for key, column in keys.items()}
-
-
-def alerts(check: Holdout) -> list[str]:
-    """Say so where the forecast failed its own check; empty if it did not, or could not be held."""
-    if check.reason or check.inside:
-        return []
-    return [
-        f"On held-out months the forecast of orders was off by {percent(check.bias, 1)}, outside "
-        "its own interval: plan with a wider margin than 04 shows."
-    ]

@@ -186,12 +186,6 @@ def trust_sentence(by_age: pd.DataFrame, truncated, basis: str) -> str:
     return f"Value is counted in {word}{known}. {left}"
 
 
-def channels_at(cohort_ages: pd.DataFrame, horizon: int, **options) -> pd.DataFrame:
-    """Give value per customer at one horizon for channels whose customers are old enough."""
-    table = ltv.ltv_historical(cohort_ages, horizons=(horizon,), dimension="channel", **options)
-    return table.dropna(subset="per_customer").reset_index(drop=True)
-
-
 def known_note(row: pd.Series) -> str:
     """Say beside a value per customer for what share of revenue its cost is known."""
     if pd.isna(row["coverage"]):

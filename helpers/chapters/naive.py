@@ -100,7 +100,8 @@ def _retention(ages: pd.DataFrame, frame: dict) -> list[_Row]:
     seen = [age for age in triangle.pooled.index if 0 < age <= max(AGES)]
     seen = [age for age in seen if triangle.pooled.loc[age, "customers"] > 0]
     for age in sorted({*(age for age in AGES if age in seen), *seen[-1:]}):
-        honest, zeros, first = cohort_tables.shortcuts(ages, age, **frame)["retention"]
+        counted = cohort_tables.shortcuts(ages, age, **frame)["retention"]
+        honest, first, zeros = counted.iloc[[0, 2, 4]]
         name = f"Retention in month {age}, future as zero"
         young = bool((triangle.states[age] == "immature").any())
         rows.append(

@@ -28,12 +28,6 @@ REASONS = {
     "duplicate_payment": ("paid more than once, the same amount each time", True),
     "wrong_amount": ("paid, but not what was sold", True),
 }
-STATUSES = {
-    "matched": "order and payment agree",
-    "amount_differs": "both are there, their money differs",
-    "only_left": "an order without a payment",
-    "only_right": "a payment without an order",
-}
 MONEY = ["order_money", "paid_money"]
 WINDOW_DAYS = 7
 
@@ -58,23 +52,6 @@ def by_reason(rows: pd.DataFrame) -> pd.DataFrame:
         ["needs_a_look", "orders", "reason"], ascending=[False, False, True], ignore_index=True
     )
     return table[["meaning", "status", "orders", *MONEY, "gap", "needs_a_look", "reason"]]
-
-
-def by_status(rows: pd.DataFrame) -> pd.DataFrame:
-    """Give orders and money of both sides by status, and their total, which ties out.
-
-    The total of ``order_money`` is revenue, tax and shipping charged of all orders seen, and that
-    of ``paid_money`` all that billing settled by the month's end. Empty without any payment.
-    """
-    if not held(rows):
-        return pd.DataFrame(columns=["meaning", "orders", *MONEY, "gap"])
-    table = rows.groupby("status")[["orders", *MONEY]].sum().reindex(list(STATUSES)).fillna(0)
-    table.insert(0, "meaning", [STATUSES[status] for status in table.index])
-    table = table.reset_index(drop=True)
-    total = {"meaning": "total", **table[["orders", *MONEY]].sum().to_dict()}
-    table = pd.concat([table, pd.DataFrame([total])], ignore_index=True)
-    table["orders"] = table["orders"].astype("int64")
-    return table.assign(gap=_cents(table["paid_money"] - table["order_money"]))
 
 
 def by_day(rows: pd.DataFrame) -> pd.DataFrame:

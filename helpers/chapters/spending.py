@@ -4,14 +4,12 @@ import numpy as np
 import pandas as pd
 
 from helpers import summaries
+from helpers.measures.cac import TEST_HIGH, TEST_LOW, share_for_tests
 from helpers.measures.cohorts import left_truncated
 from helpers.measures.economics import unit_economics
 from helpers.measures.metrics import money_basis
 from helpers.show import count, label, percent
 from helpers.study import Study
-
-# What the shop's own sources hold to be a healthy share of the budget for tests.
-TESTS = (0.08, 0.12)
 
 
 def scenario(
@@ -86,41 +84,23 @@ def sentence(study: Study, table: pd.DataFrame, horizon: int) -> str:
     )
 
 
-def tests_sentence(study: Study, acquisition: pd.DataFrame) -> str:
-    """Say what share of the month's budget went into tests that began in it.
-
-    cost of tests = fixed cost + cost per customer x customers in treated arms; budget = that cost
-    + marketing spend of the month.
-    """
-    spend = acquisition.loc[acquisition["start"] == pd.Timestamp(study.start), "cost"].sum()
-    if not study.has("experiments") or not spend > 0:
+def tests_sentence(study: Study) -> str:
+    """Say what share of the month's marketing money went into tests, against the usual guide."""
+    names = ("experiment_costs", "planned_months", "spend_months")
+    share = share_for_tests(*(summaries.load(study, name) for name in names), study.month)
+    if share.reason:
+        return f"What share of marketing goes into tests cannot be said: {share.reason}"
+    low, high = (percent(each, 0) for each in (TEST_LOW, TEST_HIGH))
+    if not share.cost:
         return (
-            "What share of the budget goes into tests cannot be said without the tables "
-            "experiments and marketing_spend."
+            "No test took money this month, so nothing of its budget was spent on learning; "
+            f"{low} to {high} is often set aside for it."
         )
-    experiments = summaries.load(study, "experiment_list")
-    moments = summaries.load(study, "experiment_moments")
-    began = pd.to_datetime(experiments["started_date"])
-    inside = experiments[began.between(pd.Timestamp(study.start), pd.Timestamp(study.end))]
-    low, high = (percent(each, 0) for each in TESTS)
-    if inside.empty:
-        return (
-            f"No test began this month, so nothing of its budget was spent on learning; {low} to "
-            f"{high} is a common aim."
-        )
-    control = inside.set_index("experiment_id")["control_arm"]
-    arms = moments[moments["experiment_id"].isin(control.index)]
-    treated = arms[arms["arm"] != arms["experiment_id"].map(control)]
-    n = treated.groupby("experiment_id")["n"].sum()
-    n = inside["experiment_id"].map(n).fillna(0).to_numpy(dtype=float)
-    money = inside[["fixed_cost", "cost_per_customer"]].astype(float)
-    if money.isna().all(axis=1).any():
-        return "A test that began this month has no cost on record, so its share cannot be said."
-    each = money.fillna(0)
-    cost = float((each["fixed_cost"] + each["cost_per_customer"] * n).sum())
-    share = cost / (spend + cost)
-    word = "below" if share < TESTS[0] else "above" if share > TESTS[1] else "within"
+    word = "within"
+    if not TEST_LOW <= share.share <= TEST_HIGH:
+        word = "below" if share.share < TEST_LOW else "above"
     return (
-        f"Tests that began this month cost {study.money(cost)}, {percent(share)} of the budget "
-        f"with them: {word} the {low} to {high} that is a common aim."
+        f"Tests cost {study.money(share.cost)} this month, {percent(share.share)} of the "
+        f"{share.of} of {study.money(share.base)}: {word} the {low} to {high} that is often set "
+        "aside for them. What a test costs is what it declares, not what its offers gave away."
     )

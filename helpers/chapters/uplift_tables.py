@@ -1,11 +1,26 @@
-"""Frames and sentences of the campaign uplift notebook, made from experiment readouts."""
+"""Frames and sentences of the campaign uplift notebook, also where there is nothing to read."""
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from helpers import summaries
-from helpers.errors import DataError, UsageError, nearest
-from helpers.models import uplift
-from helpers.show import count, label, percent
+from helpers import figures, summaries
+from helpers.chapters import (
+    trial_cards,
+    trial_checks,
+    trial_designs,
+    trial_readouts,
+    trial_targets,
+    trial_values,
+)
+from helpers.chapters.spending import TESTS
+from helpers.chapters.trial_cards import WITHHELD, Read
+from helpers.chapters.trial_targets import Observed, Targeting
+from helpers.chapters.trial_values import Outlook
+from helpers.chapters.trials import Trial
+from helpers.errors import UsageError, nearest
+from helpers.experiments import decisions
+from helpers.experiments.pooling import Pooled
+from helpers.show import Finding, count, is_missing, label, percent, ratio
 from helpers.study import Study
 
 NEEDED = (
@@ -15,159 +30,43 @@ NEEDED = (
     "window_days, cost_per_customer)."
 )
 WITHOUT = (
-    "Without a control group one can say how many customers were reached, what they bought "
-    "afterwards, and what the campaign cost. One cannot say what they would have bought anyway, so "
-    "no return on a campaign stands on this page."
+    "Every campaign here was drawn by chance, so none has to be read by comparing customers who "
+    "happened to get it with those who did not."
 )
+NOT_READ = "The checks above withhold this experiment, so nothing of it is shown here."
 
 
-def read_all(study: Study) -> pd.DataFrame:
-    """Read every experiment whose assignment has begun, the one that ended last first.
-
-    An experiment with an arm below the shop's smallest group is left out: its figures would be
-    those of persons.
-    """
-    moments = summaries.load(study, "experiment_moments")
-    experiments = summaries.load(study, "experiment_list")
-    few = moments["n"] < study.shop.privacy.min_cell
-    moments = moments[~moments["experiment_id"].isin(moments.loc[few, "experiment_id"])]
-    if moments.empty or experiments.empty:
-        return uplift.readout(moments.head(0), experiments.head(0)).assign(name="", ended=pd.NaT)
-    known = moments[moments["experiment_id"].isin(experiments["experiment_id"])]
-    about = experiments.set_index("experiment_id")
-    planned = {row.Index: _shares(row.planned_shares) for row in about.itertuples()}
-    result = uplift.readout(known, experiments, planned_shares=planned)
-    names = about["name"].fillna(about.index.to_series())
-    result = result.assign(
-        name=result["experiment_id"].map(names),
-        ended=pd.to_datetime(result["experiment_id"].map(about["ended_date"])),
-    )
-    order = ["ended", "experiment_id", "arm"]
-    return result.sort_values(order, ascending=[False, True, True], ignore_index=True)
-
-
-def _shares(text: str | None) -> dict[str, float] | None:
-    """Read planned shares written as ``control=1;mail=9``; missing where none are written."""
-    if not isinstance(text, str):
-        return None
-    pairs = [part.partition("=") for part in text.split(";") if part.strip()]
-    try:
-        return {name.strip(): float(share) for name, _, share in pairs}
-    except ValueError:
-        raise DataError(
-            f"experiments.planned_shares is '{label(text)}'; it must be as control=1;mail=9."
-        ) from None
-
-
-def choose(result: pd.DataFrame, experiment: str, study: Study) -> str:
+def choose(study: Study, trials: dict[str, Trial], experiment: str) -> str:
     """Name the experiment to show in full: the one asked for, else the one that ended last.
 
     Empty where there is none. Raises UsageError for an experiment that is not in the data.
     """
-    known = list(dict.fromkeys(result["experiment_id"]))
+    known = list(trials)
     if experiment and experiment not in known:
         raise UsageError(
             f"experiment is '{experiment}', and no such experiment has assignments by "
             f"{study.end}. Known: {', '.join(known) or 'none'}.{nearest(experiment, known)}"
         )
-    over = result[result["ended"].notna() & (result["ended"] <= pd.Timestamp(study.end))]
-    pool = over if len(over) else result
-    return experiment or (pool["experiment_id"].iloc[0] if len(pool) else "")
+    over = [name for name, trial in trials.items() if _ended(trial) <= pd.Timestamp(study.end)]
+    return experiment or next(iter([*over, *known]), "")
 
 
-def more_pages(study: Study, result: pd.DataFrame, shown: str) -> list[dict[str, str]]:
+def _ended(trial: Trial) -> pd.Timestamp:
+    """Give the day the experiment ended; without one, a day that never comes."""
+    ended = trial.about["ended_date"]
+    return pd.Timestamp.max if is_missing(ended) else pd.Timestamp(ended)
+
+
+def more_pages(study: Study, trials: dict[str, Trial], shown: str) -> list[dict[str, str]]:
     """Name the other experiments that ended in the month: each gets a page of its own."""
-    inside = result["ended"].between(pd.Timestamp(study.start), pd.Timestamp(study.end))
-    names = result.loc[inside, "experiment_id"].unique()
-    return [{"experiment": name} for name in sorted(names) if name != shown]
+    start, end = pd.Timestamp(study.start), pd.Timestamp(study.end)
+    inside = [name for name, trial in trials.items() if start <= _ended(trial) <= end]
+    return [{"experiment": name} for name in sorted(inside) if name != shown]
 
 
-def sizes(result: pd.DataFrame) -> pd.DataFrame:
-    """Give per experiment and treated arm: customers, balance before, and whether to trust it."""
-    columns = ["experiment", "arm", "treated", "control", "sample_ratio_p", "balance", "verdict"]
-    names = {"experiment_id": "experiment", "n": "treated", "control_n": "control"}
-    return result.rename(columns=names).assign(verdict=verdicts(result))[columns]
-
-
-def verdicts(result: pd.DataFrame) -> pd.Series:
-    """Give each decision in a word or two: ship, stop, unseen, withheld."""
-    short = result["decision"].where(~result["decision"].str.startswith("withheld"), "withheld")
-    return short.replace(uplift.UNSEEN, "unseen")
-
-
-def effects(result: pd.DataFrame) -> pd.DataFrame:
-    """Give the effects that may be read: margin per customer over control, with interval."""
-    shown = result[~result["decision"].str.startswith("withheld")]
-    adjusted = shown["basis"] == "adjusted"
-    columns = {"effect": "difference", "low": "low", "high": "high"}
-    values = {
-        name: shown[raw].where(
-            ~adjusted, shown["adjusted" if name == "effect" else f"adjusted_{name}"]
-        )
-        for name, raw in columns.items()
-    }
-    names = shown["experiment_id"].astype(str) + ": " + shown["arm"].astype(str)
-    keep = ["mean_margin", "control_margin", "smallest_effect", "net", "net_low", "net_high"]
-    table = pd.DataFrame({"experiment": names, **values}).join(shown[[*keep, "decision"]])
-    return table.reset_index(drop=True)
-
-
-def recorded(result: pd.DataFrame) -> list[dict]:
-    """Give what later pages need of each treated arm: its effect with interval, or the reason.
-
-    One row per arm: experiment_id, arm, effect, low, high (margin per customer over control) and
-    reason, empty where the effect may be read.
-    """
-    hidden = result["decision"].str.startswith("withheld")
-    reason = result["decision"].str.removeprefix("withheld: ").where(hidden, "")
-    keys = result[["experiment_id", "arm"]].assign(reason=reason)
-    values = effects(result)[["effect", "low", "high"]].set_index(keys.index[~hidden])
-    return keys.join(values).to_dict("records")
-
-
-def withheld(result: pd.DataFrame) -> pd.DataFrame:
-    """List the experiments whose effect is not shown, with the reason."""
-    rows = result[result["decision"].str.startswith("withheld")]
-    reason = rows["decision"].str.removeprefix("withheld: ")
-    table = rows.assign(experiment=rows["experiment_id"], reason=reason)
-    return table[["experiment", "arm", "reason"]].reset_index(drop=True)
-
-
-def one(result: pd.DataFrame, experiment: str) -> pd.DataFrame:
-    """Give the rows of one experiment."""
-    return result[result["experiment_id"] == experiment].reset_index(drop=True)
-
-
-def arms(result: pd.DataFrame, experiment: str) -> pd.DataFrame:
-    """Give the arms of one experiment: customers, share who bought, margin per customer."""
-    rows = one(result, experiment)
-    if rows.empty:
-        return pd.DataFrame(columns=["arm", "customers", "bought", "margin_per_customer"])
-    first = rows.iloc[0]
-    control = (f"{first['control_arm']} (control)", first["control_n"])
-    lines = [(*control, first["control_conversion"], first["control_margin"])]
-    lines += [(r.arm, r.n, r.conversion, r.mean_margin) for r in rows.itertuples()]
-    return pd.DataFrame(lines, columns=["arm", "customers", "bought", "margin_per_customer"])
-
-
-def card(study: Study, result: pd.DataFrame, experiment: str) -> str:
-    """Say in a short text what one experiment believed, found and decides."""
-    rows = one(result, experiment)
-    if rows.empty:
-        return needed(study)
-    about = summaries.load(study, "experiment_list").set_index("experiment_id").loc[experiment]
-    believed = f" Hypothesis: {label(about['hypothesis'], 200)}" if about["hypothesis"] else ""
-    parts = [f"**{label(rows.iloc[0]['name'])}**, {int(about['window_days'])} days.{believed}"]
-    for row in rows.itertuples():
-        if row.decision.startswith("withheld"):
-            parts.append(f"{label(row.arm)}: {row.decision}.")
-            continue
-        parts.append(
-            f"{label(row.arm)}: {study.money(row.incremental_margin)} of margin over control "
-            f"({study.money(row.incremental_low)} to {study.money(row.incremental_high)}), cost "
-            f"{study.money(row.cost)}. Decision: **{row.decision}**."
-        )
-    return "\n\n".join(parts)
+def of(reads: list[Read], experiment: str) -> Read | None:
+    """Give what was read of one experiment; None where there is none."""
+    return next((read for read in reads if read.trial.experiment == experiment), None)
 
 
 def needed(study: Study) -> str:
@@ -184,53 +83,311 @@ def needed(study: Study) -> str:
     return "No declared experiment has arms large enough to be shown."
 
 
-def counts_sentence(study: Study, result: pd.DataFrame) -> str:
+# -- all experiments -------------------------------------------------------------------------------
+
+
+def counts_sentence(study: Study, reads: list[Read]) -> str:
     """Say how many experiments there are and how they were decided."""
-    if result.empty:
+    if not reads:
         return needed(study)
-    experiments = result["experiment_id"].nunique()
-    found = verdicts(result).value_counts().sort_index()
-    tally = ", ".join(f"{count(n)} {name}" for name, n in found.items())
-    return f"{count(experiments)} experiments with {count(len(result))} treated arms: {tally}."
-
-
-def saved_sentence(result: pd.DataFrame) -> str:
-    """Say how much noise the margin before the campaign explains, and what that is worth."""
-    saved = result["variance_saved"].dropna()
-    if saved.empty:
-        return "No experiment has customers with earlier purchases to adjust for."
-    return (
-        f"Taking earlier margin into account removed between {percent(saved.min())} and "
-        f"{percent(saved.max())} of the variance; the effect it estimates is the same."
+    verdicts = pd.Series([card.verdict for read in reads for card in read.cards])
+    tally = ", ".join(
+        f"{count(n)} {name}" for name, n in verdicts.value_counts().sort_index().items()
     )
+    text = f"{count(len(reads))} experiments with {count(len(verdicts))} treated arms: {tally}."
+    lost = set(summaries.load(study, "assigned")["experiment_id"]) - {
+        r.trial.experiment for r in reads
+    }
+    if lost:
+        text += (
+            f" {count(len(lost))} more have customers but are not shown: not declared in the table "
+            "experiments, or with an arm too small to be shown."
+        )
+    return text
 
 
-def totals(result: pd.DataFrame) -> dict[str, int]:
+def totals(reads: list[Read]) -> dict[str, int]:
     """Count experiments, treated arms that may be read, and decisions."""
-    hidden = result["decision"].str.startswith("withheld")
+    cards = [card for read in reads for card in read.cards]
     return {
-        "experiments": result["experiment_id"].nunique(),
-        "read": int((~hidden).sum()),
-        "ship": int((result["decision"] == "ship").sum()),
-        "unseen": int((result["decision"] == uplift.UNSEEN).sum()),
-        "withheld": int(hidden.sum()),
+        "experiments": len(reads),
+        "read": sum(card.verdict != WITHHELD for card in cards),
+        "ship": sum(card.verdict in (decisions.SHIP, decisions.SEGMENTS) for card in cards),
+        "unseen": sum(card.margin.low <= 0 <= card.margin.high for card in cards),
+        "withheld": sum(card.verdict == WITHHELD for card in cards),
     }
 
 
-def checks(study: Study, result: pd.DataFrame) -> pd.DataFrame:
-    """Check that arms hold every assigned customer once, and none is lost in the readout."""
-    moments = summaries.load(study, "experiment_moments")
-    experiments = summaries.load(study, "experiment_list")
-    assigned = summaries.load(study, "assigned").set_index("experiment_id")["customers"]
-    by_experiment = moments.groupby("experiment_id")["n"].sum()
-    unknown = set(moments["experiment_id"]) - set(experiments["experiment_id"])
-    shown = result["experiment_id"].unique()
-    by_shown = by_experiment[by_experiment.index.isin(shown)]
-    read = result["n"].sum() + result.groupby("experiment_id")["control_n"].first().sum()
+def sizes(reads: list[Read]) -> pd.DataFrame:
+    """Give per experiment and treated arm: customers, design, checks with a doubt, verdict."""
+    columns = ["experiment", "arm", "customers", "control", "design", "doubts", "verdict"]
+    rows = []
+    for read in reads:
+        known = read.trial.facts.set_index("arm")["customers"]
+        doubts = int((read.checks["verdict"] == trial_checks.LOOK).sum())
+        rows += [
+            (read.trial.experiment, card.arm, card.customers, known.get(read.trial.control, 0),
+             read.trial.design, doubts, card.verdict)
+            for card in read.cards
+        ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def withheld(reads: list[Read]) -> pd.DataFrame:
+    """List the arms whose effect is not shown, with the reason."""
     rows = [
-        ("Assigned customers less customers in arms", (assigned - by_experiment).abs().sum()),
-        ("Customers in the arms shown less customers in the readout", by_shown.sum() - read),
-        ("Experiments with assignments but no declaration", len(unknown)),
-        ("Customers put in more than one arm", moments["switched"].sum()),
+        (card.experiment, card.arm, card.why)
+        for read in reads
+        for card in read.cards
+        if card.verdict == WITHHELD
     ]
-    return pd.DataFrame(rows, columns=["check", "customers"])
+    return pd.DataFrame(rows, columns=["experiment", "arm", "reason"])
+
+
+# -- the one in full -------------------------------------------------------------------------------
+
+
+def _readable(read: Read | None) -> bool:
+    return read is not None and not read.fault
+
+
+def _text(study: Study, read: Read | None) -> str:
+    """Say why there is nothing to read."""
+    return needed(study) if read is None else NOT_READ
+
+
+def checks_table(read: Read | None) -> pd.DataFrame:
+    """Give the checks of the experiment shown in full, those with a doubt first."""
+    if read is None:
+        return pd.DataFrame(columns=trial_checks.COLUMNS)
+    first = read.checks["verdict"].map({trial_checks.FAILED: 0, trial_checks.LOOK: 1}).fillna(2)
+    return read.checks.iloc[first.argsort(kind="stable")].reset_index(drop=True)
+
+
+def rule(study: Study, read: Read | None) -> str:
+    """Print hypothesis, metric and rule, before any result."""
+    return needed(study) if read is None else trial_cards.rule_sentence(study, read.trial)
+
+
+def warned(study: Study, read: Read | None) -> str:
+    """Print what the checks found over the result."""
+    return needed(study) if read is None else trial_checks.warning(read.checks)
+
+
+def metrics(study: Study, read: Read | None) -> pd.DataFrame:
+    """Read all metrics of the experiment; no rows where it is withheld."""
+    if not _readable(read):
+        return trial_readouts.nothing()
+    return trial_readouts.readout(study, read.trial, read.arms, read.covariates)
+
+
+def estimands_sentence(study: Study, read: Read | None, found: pd.DataFrame) -> str:
+    """Say what adjusting and capping do to the effect."""
+    if not _readable(read):
+        return _text(study, read)
+    return trial_readouts.estimands_sentence(found, read.covariates)
+
+
+def days_finding(study: Study, read: Read | None, table: pd.DataFrame) -> Finding:
+    """Say how the effect went from day to day."""
+    if not _readable(read):
+        return Finding("", "", _text(study, read))
+    return trial_readouts.curve_finding(study, read.trial, table)
+
+
+def parts(study: Study, read: Read | None) -> str:
+    """Say whether revenue came from more buyers or larger baskets."""
+    if not _readable(read):
+        return _text(study, read)
+    return trial_readouts.parts_sentence(study, read.trial, read.arms)
+
+
+def days(study: Study, read: Read | None) -> pd.DataFrame:
+    """Follow the effect day by day; no rows where it is withheld."""
+    empty = pd.DataFrame(columns=["arm", "day", "value", "low", "high"])
+    return trial_readouts.curve(study, read.trial) if _readable(read) else empty
+
+
+def days_figure(table: pd.DataFrame, money) -> Figure | None:
+    """Draw the effect day by day, or nothing."""
+    if table.empty or table["value"].isna().all():
+        return None
+    return figures.lines(table, x="day", y="value", hue="arm", low="low", high="high", fmt=money)
+
+
+def windows(read: Read | None) -> pd.DataFrame:
+    """Give the effect by window; no rows where it is withheld."""
+    if not _readable(read):
+        return pd.DataFrame(columns=["arm", "window_days", "value", "low", "high"])
+    return trial_readouts.by_window(read.trial)
+
+
+def look(study: Study, read: Read | None) -> str:
+    """Give the reading that holds at every look, also while the window is open."""
+    if read is None:
+        return needed(study)
+    failed = read.checks[read.checks["verdict"] == trial_checks.FAILED]["check"]
+    if set(failed) - {"window over"}:
+        return NOT_READ
+    return trial_readouts.look_sentence(study, read.trial)
+
+
+def guards(study: Study, read: Read | None) -> pd.DataFrame:
+    """Read the guardrails; no rows where the experiment is withheld."""
+    if not _readable(read):
+        return pd.DataFrame(columns=["guardrail", "arm", "more", "bearable", "verdict"])
+    return trial_readouts.guards(study, read.trial, read.arms)
+
+
+def cells(read: Read | None) -> pd.DataFrame:
+    """Read two changes at a time; no rows where the design is another."""
+    if not _readable(read):
+        return pd.DataFrame(columns=["contrast"])
+    return trial_readouts.cells(read.trial, read.arms)
+
+
+def kind(read: Read | None, kinds: dict) -> str:
+    """Say what kind of campaign it was and what it is read by."""
+    if read is None:
+        return "There is no experiment, so there is no kind of one."
+    return trial_readouts.kind_sentence(read.trial, kinds)
+
+
+# -- value, segments, picking ----------------------------------------------------------------------
+
+
+def valued(study: Study, read: Read | None) -> Outlook | None:
+    """Value the customers at the window's end, where a model can."""
+    if not _readable(read):
+        return None
+    return trial_values.with_lifetime(study, read.trial, read.view)
+
+
+def lines(read: Read | None, view: Outlook | None) -> pd.DataFrame:
+    """Give the lines of incremental CLV; no rows where the experiment is withheld."""
+    columns = ["arm", "line", "window", "residual", "value", "low", "high"]
+    if view is None:
+        return pd.DataFrame(columns=columns)
+    return trial_values.lines(read.trial, view)[columns]
+
+
+def value_sentence(
+    study: Study, read: Read | None, view: Outlook | None, table: pd.DataFrame
+) -> str:
+    """Say how far the lines lie apart, and that the model's is a surrogate."""
+    if view is None:
+        return _text(study, read)
+    if view.lifetime is None:
+        why = label(view.reason, 200)
+        return f"Only the window is read, for no model can value these customers: {why}"
+    texts = []
+    for arm, rows in table.groupby("arm"):
+        named = rows.set_index("line")["value"]
+        texts.append(
+            f"{label(arm)}: between {study.money(named.min(), 2)} and "
+            f"{study.money(named.max(), 2)} "
+            f"({' and '.join(label(name) for name in (named.idxmin(), named.idxmax()))})"
+        )
+    return f"{'; '.join(texts)}. {trial_values.SURROGATE}"
+
+
+def segments(
+    study: Study, read: Read | None, view: Outlook | None
+) -> tuple[pd.DataFrame, Pooled | None]:
+    """Give the effect by segment of the arm with the largest effect, and whether they differ."""
+    columns = ["segment", "size", "value", "shrunk", "low", "high", "shrunk_total"]
+    if view is None or not read.trial.treated:
+        return pd.DataFrame(columns=columns), None
+    arm = max(read.cards, key=lambda card: card.net.value).arm
+    table, family = trial_values.by_segment(study, read.trial, view, arm)
+    return table[columns], family
+
+
+def segments_sentence(family: Pooled | None) -> str:
+    """Say whether segments differ beyond chance."""
+    if family is None:
+        return "No experiment is read here, so no segments are."
+    if is_missing(family.q_p):
+        return "There is one segment only, so there is nothing to compare."
+    differ = "differ beyond chance" if family.q_p < 0.05 else "do not differ beyond chance"
+    return (
+        f"Segments {differ} (Cochran's Q, p {ratio(family.q_p)}). The column shrunk is what to "
+        "plan "
+        "with: each segment drawn to the mean as far as noise explains its distance."
+    )
+
+
+def targets(study: Study, read: Read | None, seed: int) -> Targeting:
+    """Look for customers who react differently in the arm with the largest effect."""
+    empty = pd.DataFrame()
+    if not _readable(read):
+        return Targeting(_text(study, read), empty, empty, empty, empty)
+    arm = max(read.cards, key=lambda card: card.net.value).arm
+    return trial_targets.target(study, read.trial, arm, seed=seed)
+
+
+def targets_figure(found: Targeting, money) -> Figure | None:
+    """Draw gain against the share treated, or nothing where picking is refused."""
+    if found.reason:
+        return None
+    return figures.lines(
+        found.curve, x="share", y="gain", hue="way", low="low", high="high", fmt=money
+    )
+
+
+# -- nobody drew lots ------------------------------------------------------------------------------
+
+
+def observed(study: Study, trials: dict[str, Trial], chosen: str, seed: int) -> Observed | None:
+    """Compare the customers of the last campaign that was not drawn by chance, if there is one."""
+    open_ones = [trial for trial in trials.values() if not trial.randomized]
+    own = [trial for trial in open_ones if trial.experiment == chosen]
+    trial = next(iter([*own, *open_ones]), None)
+    return None if trial is None else trial_targets.observed(study, trial, seed=seed)
+
+
+def observed_sentence(study: Study, view: Observed | None) -> str:
+    """Say what may be said of a campaign that was not drawn by chance."""
+    if view is None:
+        return WITHOUT if study.has("experiments") else NEEDED
+    text = trial_targets.observed_sentence(study, view, summaries.load(study, "mails"))
+    return f"{label(view.trial.name)}: {text}"
+
+
+def observed_table(study: Study, view: Observed | None) -> pd.DataFrame:
+    """Give naive, adjusted and placebo figures; no rows where there is no such campaign."""
+    if view is None:
+        return pd.DataFrame(columns=["figure", "value", "low", "high"])
+    return trial_targets.observed_table(study, view)
+
+
+# -- decisions -------------------------------------------------------------------------------------
+
+
+def card(study: Study, read: Read | None) -> pd.DataFrame:
+    """Give the decision card of the experiment shown in full."""
+    if read is None:
+        return pd.DataFrame(columns=["arm", "net gain", "verdict"])
+    return trial_cards.card_table(study, read)
+
+
+def summary(study: Study, read: Read | None) -> str:
+    """Write the short summary with the next step."""
+    return needed(study) if read is None else trial_cards.summary(study, read)
+
+
+def next_sentence(study: Study, portfolio: pd.DataFrame) -> str:
+    """Say what a hold-out takes and how much of the budget is for testing."""
+    gain, _ = trial_cards.prior_of(portfolio)
+    low, high = (percent(share, 0) for share in TESTS)
+    months = summaries.load(study, "experiment_costs")
+    cost = months.loc[months["start"] == pd.Timestamp(study.start), "cost"].sum()
+    planned = summaries.load(study, "planned_months")
+    budget = planned.loc[planned["start"] == pd.Timestamp(study.start), "planned"].sum()
+    share = "no budget is planned to hold it against"
+    if budget > 0:
+        share = f"{percent(cost / budget)} of the {study.money(budget)} planned"
+    return (
+        f"{trial_designs.holdout_sentence(study, gain)} Tests cost {study.money(cost)} this month, "
+        f"{share}; {low} to {high} is a common aim."
+    )

@@ -6,9 +6,8 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from helpers.errors import UsageError, nearest
+from helpers.chapters import ltv_tables
 from helpers.measures import lifetimes, ltv, repurchase
-from helpers.measures.withheld import withhold
 
 MEASURES = {"revenue": "revenue", "margin": "margin", "net": "after service"}
 _KEYS = ("revenue", "margin", "after_service")
@@ -53,6 +52,12 @@ def family_table(long: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis("age in days").reset_index()
 
 
+def unserved(service: pd.DataFrame, served_ages: pd.DataFrame) -> float:
+    """Give what serving people without an order by then cost: it is in the value of nobody."""
+    charged = served_ages.loc[served_ages["age_unit"] == "month", "service"].sum()
+    return float(service["amount"].sum() - charged)
+
+
 def three_steps(
     served_ages: pd.DataFrame,
     cohort: date | None,
@@ -92,87 +97,6 @@ def oldest_whole_year(cohorts: Iterable, as_of: date, left_truncated: Collection
     grown = [cohort for cohort in known if cohort <= latest]
     chosen = grown[-1] if grown else known[0] if known else None
     return None if chosen is None else chosen.date()
-
-
-# -- segments --------------------------------------------------------------------------------
-
-DIMENSIONS = {
-    "channel": "channel of acquisition",
-    "first_product": "first product",
-    "first_category": "first category",
-    "first_discount": "discount on the first order",
-    "country": "country",
-    "customer_class": "customer class",
-    "loyalty": "loyalty program",
-}
-
-
-def segment_values(
-    segment_ages: pd.DataFrame, dimension: str, horizon: int, *, min_cell: int = 10, **options
-) -> pd.DataFrame:
-    """Give value per customer at one age by the values of one dimension, small cells withheld.
-
-    The columns of `ltv.ltv_historical`, largest first. Rows of fewer than ``min_cell`` customers,
-    and as many more as protect them, stand together in a last row, so that the segments still add
-    up to the total (`withheld.withhold`). Raises UsageError for a dimension that is not known.
-    """
-    if dimension not in DIMENSIONS:
-        known = ", ".join(DIMENSIONS)
-        near = nearest(dimension, DIMENSIONS)
-        raise UsageError(f"segment is '{dimension}'; it must be one of {known}.{near}")
-    table = ltv.ltv_historical(
-        segment_ages, horizons=(horizon,), dimension=dimension, min_cell=1, **options
-    )
-    table = table[table["customers"] > 0].sort_values(
-        ["per_customer", "value"], ascending=[False, True], ignore_index=True
-    )
-    if table.empty:
-        return table
-    shown = withhold(table, persons="customers", sums=["amount"], key="value", least=min_cell)
-    if len(shown) < len(table) or shown is not table:
-        last = shown.index[-1]
-        fixed = {"dimension": dimension, "horizon": horizon, "reason": "Too few customers."}
-        # Where every row is withheld, these columns hold nothing yet and have no kind of their own.
-        shown = shown.astype(dict.fromkeys(fixed, object))
-        for name, text in fixed.items():
-            shown.loc[last, name] = text
-        held = shown.loc[last, "amount"] / shown.loc[last, "customers"]
-        shown.loc[last, "per_customer"] = held
-    return shown.astype({"horizon": int})
-
-
-def all_segments(segment_ages: pd.DataFrame, horizon: int, **options: object) -> pd.DataFrame:
-    """Put the segments of every dimension that tells customers apart below one another."""
-    parts = []
-    for dimension in DIMENSIONS:
-        part = segment_values(segment_ages, dimension, horizon, **options)
-        if len(part) > 1 or (len(part) == 1 and part["value"].iloc[0] != "unknown"):
-            parts.append(part)
-    columns = ["dimension", "value", "per_customer", "low", "high", "customers", "cohorts"]
-    if not parts:
-        return pd.DataFrame(columns=columns)
-    return pd.concat(parts, ignore_index=True)[columns]
-
-
-def widest(segments: pd.DataFrame) -> pd.DataFrame:
-    """Give of each dimension the best and the lowest segment, and whether intervals are apart.
-
-    Rows: dimension, best, best_value, lowest, lowest_value, apart ('yes', or 'no' where
-    the intervals of the two overlap or one is missing). Rows withheld or not known do not compete.
-    """
-    rows = []
-    for dimension, part in segments.groupby("dimension", sort=False):
-        known = part[~part["value"].str.startswith(("withheld (", "unknown"))]
-        known = known.dropna(subset="per_customer")
-        if len(known) < 2:
-            continue
-        best = known.loc[known["per_customer"].idxmax()]
-        low = known.loc[known["per_customer"].idxmin()]
-        apart = "yes" if best["low"] > low["high"] else "no"
-        rows.append((DIMENSIONS[dimension], best["value"], best["per_customer"],
-                     low["value"], low["per_customer"], apart))  # fmt: skip
-    columns = ["dimension", "best", "best_value", "lowest", "lowest_value", "apart"]
-    return pd.DataFrame(rows, columns=columns)
 
 
 # -- what other tools say ---------------------------------------------------------------------
@@ -249,13 +173,17 @@ def _own_year(ages: pd.DataFrame, as_of: date, left_truncated: Collection) -> tu
 # -- identities ------------------------------------------------------------------------------
 
 
-def value_identities(
+def identities(
+    periods: pd.DataFrame,
     cohort_ages: pd.DataFrame,
     served_ages: pd.DataFrame,
     segment_ages: pd.DataFrame,
     spans: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Check that what is counted in several ways agrees to the cent; the largest gap of each."""
+    """Check that what is counted in several ways agrees to the cent; the largest gap of each.
+
+    Those of calendar months (`ltv_tables.identities`) stand first.
+    """
     whole = cohort_ages[cohort_ages["dimension"] == "all"]
     served = served_ages[served_ages["age_unit"] == "month"]
     month = whole[whole["age_unit"] == "month"]
@@ -271,7 +199,8 @@ def value_identities(
         ),
     }
     found = [(name, round(abs(float(gap)), 2) + 0.0) for name, gap in checks.items()]
-    return pd.DataFrame(found, columns=["check", "largest_difference"])
+    table = pd.DataFrame(found, columns=["check", "largest_difference"])
+    return pd.concat([ltv_tables.identities(periods), table], ignore_index=True)
 
 
 # -- lifetime --------------------------------------------------------------------------------
@@ -329,5 +258,5 @@ def clicks_table(economics: pd.DataFrame, *, min_cell: int = 10) -> pd.DataFrame
 
 
 def after_purchase(lost: pd.DataFrame) -> pd.DataFrame:
-    """Name the rows of `lifetimes.lost_after` for a picture: after purchase 1, 2, ..."""
+    """Name the rows of `mixture.lost_after` for a picture: after purchase 1, 2, ..."""
     return lost.assign(purchase=[f"after purchase {number}" for number in lost["number"]])

@@ -1,7 +1,7 @@
-"""What a shop aims at and what it wants to be told: targets by measure, and bounds of alerts.
+"""What a shop says of itself beside its files: targets, bounds of alerts, cost beside the spend.
 
-They stand in shop.toml as [targets] and [alerts]. They change no figure but those of the
-scorecard, so a new bound does not make the files be cleaned again (`Shop.settings`).
+They stand in shop.toml as [targets], [alerts] and [acquisition]. The first two change no figure but
+those of the scorecard, so a new bound does not make the files be cleaned again (`Shop.settings`).
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,47 @@ class Alerts:
     off: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Acquisition:
+    """What winning customers costs beside the spend on channels: people, tools, agencies.
+
+    An amount for every month, in the shop's currency, and a share on top of what channels cost
+    (an agency's fee); what is not said is not known, and not zero.
+    """
+
+    overhead_per_month: float | None = None
+    overhead_share_of_spend: float | None = None
+
+    @property
+    def known(self) -> bool:
+        """Say whether any of it was said."""
+        return not (self.overhead_per_month is None and self.overhead_share_of_spend is None)
+
+    def overhead(self, spend: float, months: int) -> float:
+        """Give what so many months with so much spend cost beside it; missing if not known."""
+        if not self.known:
+            return float("nan")
+        return (self.overhead_per_month or 0.0) * months + (
+            self.overhead_share_of_spend or 0.0
+        ) * spend
+
+
 RULES = tuple(each.name for each in fields(Alerts) if each.name != "off")
+
+
+def check_acquisition(acquisition: Acquisition, where: str) -> None:
+    """Check that overhead is an amount, and a share of spend."""
+    amount, share = acquisition.overhead_per_month, acquisition.overhead_share_of_spend
+    if amount is not None and not 0 <= amount < float("inf"):
+        raise UsageError(
+            f"{where} [acquisition]: overhead_per_month is {amount}; it must be an amount of 0 or "
+            "more in the shop's currency, such as overhead_per_month = 2500."
+        )
+    if share is not None and not 0 <= share <= 1:
+        raise UsageError(
+            f"{where} [acquisition]: overhead_share_of_spend is {share}; it must be a share from 0 "
+            "to 1, such as overhead_share_of_spend = 0.15."
+        )
 
 
 def check_goals(alerts: Alerts, targets: Mapping[str, float], where: str) -> None:

@@ -14,7 +14,14 @@ from pathlib import Path
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from helpers.contract.goals import RULES, TARGETS, Alerts, check_goals
+from helpers.contract.goals import (
+    RULES,
+    TARGETS,
+    Acquisition,
+    Alerts,
+    check_acquisition,
+    check_goals,
+)
 from helpers.contract.settings import (
     DAY,
     NUMBER,
@@ -65,6 +72,7 @@ _SECTION_KEYS = {
     "statuses": dict.fromkeys(STATUS_KINDS, "text or list of text"),
     "alerts": dict.fromkeys(RULES, NUMBER) | {"off": "text or list of text"},
     "targets": dict.fromkeys(TARGETS, NUMBER),
+    "acquisition": {"overhead_per_month": NUMBER, "overhead_share_of_spend": NUMBER},
 }
 
 
@@ -151,6 +159,7 @@ class Shop:
     statuses: dict[str, tuple[str, ...]] = field(default_factory=dict)
     alerts: Alerts = field(default_factory=Alerts)
     targets: dict[str, float] = field(default_factory=dict)
+    acquisition: Acquisition = field(default_factory=Acquisition)
 
     def files(self, table: str) -> list[Path]:
         """List the files of a table, source by source, in a fixed order.
@@ -291,12 +300,13 @@ def load_shop(shop: str) -> Shop:
             raise UsageError(f"{where}: '{key}' is missing, and it is never assumed. {_HINTS[key]}")
     _check_values(plain, where)
     kinds = (Margin, Privacy, CoreMetric, NonProducts, Quarantine, Reconciliation, _words,
-             Alerts, dict)  # fmt: skip
+             Alerts, dict, Acquisition)  # fmt: skip
     for (section, keys), kind in zip(_SECTION_KEYS.items(), kinds, strict=True):
         values = checked(sections.get(section, {}), keys, f"{where} [{section}]")
         plain[section] = kind(**values)
     _check_sections(plain, where)
     check_goals(plain["alerts"], plain["targets"], where)
+    check_acquisition(plain["acquisition"], where)
     plain.setdefault("title", folder.name)
     found = table_sources(given_tables, base_tables, where)
     shop = Shop(name=folder.name, folder=folder, sources=found, **plain)

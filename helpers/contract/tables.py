@@ -198,6 +198,12 @@ _ALL = (
         _key("experiment_id", "text", "the experiment"),
         Column("name", "text", "its name in words"),
         Column("hypothesis", "text", "what is believed, in a sentence"),
+        Column(
+            "kind",
+            "text",
+            "what is tried: onboarding, retention, upsell, cross_sell, email_flow, webinar, "
+            "winback, loyalty or holdout",
+        ),
         Column("metric", "text", "the metric declared beforehand"),
         Column("window_days", "integer", "days after assignment that count", "days"),
         Column("planned_size", "integer", "customers planned in all arms", "customers"),
@@ -205,6 +211,11 @@ _ALL = (
         Column("control_arm", "text", "name of the arm that gets nothing; missing: control"),
         Column("randomized", "boolean", "arms were drawn by chance; missing: true"),
         Column("cost_per_customer", "money", "cost of treating one customer", "currency"),
+        Column("arm_costs", "text", "the same where arms differ, such as offer=0.90;reminder=0.10"),
+        Column(
+            "guardrails", "text", "harm that is bearable, such as unsubscribed=0.005;refunds=0.5"
+        ),
+        Column("rule", "text", "what will be done at which result, declared beforehand"),
         Column("fixed_cost", "money", "cost of the campaign as a whole", "currency"),
         Column("started_at", "timestamp", "when assignment started"),
         Column("ended_at", "timestamp", "when the last window closed"),

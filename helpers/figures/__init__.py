@@ -44,6 +44,7 @@ from helpers.figures.axes import (
     value_axis,
     whiskers,
 )
+from helpers.figures.layers import layers
 from helpers.figures.panels import panels
 from helpers.figures.run_chart import run_chart
 from helpers.figures.style import (
@@ -69,6 +70,7 @@ __all__ = [
     "colors_of",
     "grouped_bars",
     "intervals",
+    "layers",
     "lines",
     "panels",
     "run_chart",
@@ -86,6 +88,10 @@ STATES = {
 
 # Cells whose figure is not to be compared with the others are drawn pale.
 PALE_STATES = ("small", "left_truncated")
+
+
+# Lines that cross stay apart without color.
+DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 3)))
 
 
 # -- shapes ----------------------------------------------------------------------------------
@@ -176,12 +182,14 @@ def lines(
     target: float | str | None = None,
     hatched: str | None = None,
     at_risk: str | None = None,
+    dashes: bool = False,
 ) -> Figure:
     """Follow a measure over time or age: one line per `hue`, labeled at its end.
 
     `low`/`high` name the columns of a band, `hatched` a boolean column of incomplete periods,
     `at_risk` the column with the number of customers behind each point (printed under the axis).
-    Missing points break the line. Raises DataError if there is nothing to draw.
+    `dashes` gives each line a dash of its own, to stay apart without color. Missing points break
+    the line. Raises DataError if there is nothing to draw.
     """
     data = drawable(frame, [x, y, hue, low, high, hatched, at_risk], y)
     data = data.assign(_x=axis_values(data[x]))
@@ -190,9 +198,12 @@ def lines(
     under = 0.25 + 0.14 * len(named[:6]) if at_risk else 0.0
     fig, ax = canvas(HEIGHT + under)
     ends = []
-    for name, part in named:
+    for i, (name, part) in enumerate(named):
         part = part.sort_values("_x", kind="stable")
+        drawn = len(ax.lines)
         one_line(ax, part, y, low, high, hatched, colors[name])
+        if dashes and len(named) > 1:
+            ax.lines[drawn].set_linestyle(DASHES[i % len(DASHES)])
         seen = part[part[y].notna()]
         if len(seen):
             ends.append((seen["_x"].iloc[-1], float(seen[y].iloc[-1]), name, colors[name]))
@@ -214,6 +225,8 @@ def triangle(
     *,
     fmt: Fmt,
     sizes: pd.Series | None = None,
+    begun: pd.DataFrame | None = None,
+    pooled: pd.Series | None = None,
     row_label: str = "cohort",
     column_label: str = "age",
 ) -> Figure:
@@ -221,7 +234,9 @@ def triangle(
 
     `values` has cohorts as index and ages as columns; `states` the same shape with "" (ok),
     "small" (gray figure), "suppressed" (struck), "left_truncated" (dagger, hatched), "immature"
-    (blank). A missing value is blank, never zero. `sizes` is the number of customers by cohort.
+    (blank; hatched where `begun` says that some members have entered the age). A missing value is
+    blank, never zero. `sizes` is the number of customers by cohort, `pooled` a row by age below
+    the cohorts.
     Raises DataError if there is nothing to draw or the shapes differ.
     """
     if values.empty or not values.notna().to_numpy().any():
@@ -236,11 +251,26 @@ def triangle(
     hidden = np.isin(state, ("suppressed", "immature"))
     amounts = np.where(hidden | ~np.isfinite(amounts), np.nan, amounts)
     rows, columns = amounts.shape
-    fig, ax = canvas(max(HEIGHT, 1.9 + (0.2 if rows <= 24 else 0.155) * rows))
+    fig, ax = canvas(
+        max(HEIGHT, 1.9 + (0.2 if rows <= 24 else 0.155) * (rows + (pooled is not None)))
+    )
     norm = _heat_scale(amounts, state)
-    texts, size = _fitting_texts(amounts, fmt, 5.5 / columns)
-    _heat_cells(ax, amounts, state, norm, texts, size)
+    row = np.full(columns, np.nan) if pooled is None else floats(pooled.reindex(values.columns))
+    texts, size = _fitting_texts(np.vstack([amounts, row]), fmt, 5.5 / columns)
+    _heat_cells(ax, amounts, state, norm, texts[:-1], size)
+    partly = np.zeros(values.shape, bool) if begun is None else begun.to_numpy(bool).copy()
+    partly &= (state == "immature") & np.isnan(amounts)
+    for i, j in zip(*np.nonzero(partly), strict=True):
+        ax.add_patch(
+            Rectangle((j, i), 1, 1, fill=False, edgecolor=FAINT, hatch="/////", linewidth=0)
+        )
     _triangle_axes(ax, values, sizes, row_label, column_label)
+    if pooled is not None and np.isfinite(row).any():
+        words = zip(texts[-1], alike(fmt, row), strict=True)
+        same = [
+            long if text and len(long) <= max(map(len, texts[-1])) else text for text, long in words
+        ]
+        _pooled_row(ax, rows, same, size)
     if size == 0:
         scale = mpl.cm.ScalarMappable(norm, SEQUENTIAL)
         fig.colorbar(scale, ax=ax, shrink=0.6, aspect=30, format=Ticks(fmt)).outline.set_visible(
@@ -248,7 +278,9 @@ def triangle(
         )
     keys = [k for k in STATES if (state == k).any()]
     handles = [Line2D([], [], linestyle="", label=STATES[k]) for k in keys]
-    if keys:
+    if partly.any():
+        handles.append(Line2D([], [], linestyle="", label="hatched: not yet lived through by all"))
+    if handles:
         ax.legend(
             handles=handles, loc="upper left", bbox_to_anchor=(0, -0.01), ncols=2, fontsize=7.5,
             handlelength=0, handletextpad=0, columnspacing=2, labelcolor=MUTED, borderaxespad=0.3,
@@ -356,6 +388,21 @@ def _heat_cells(
                 Rectangle((j, i), 1, 1, fill=False, edgecolor=FAINT, hatch="....", linewidth=0)
             )
             ax.text(j + 0.5, i + 0.5, "†", ha="center", va="center", size=size or 7, color=MUTED)
+
+
+def _pooled_row(ax: Axes, rows: int, texts: list[str], size: float) -> None:
+    """Write the pooled row below the cohorts, apart from them by a rule."""
+    ax.set_ylim(rows + 1.25, 0)
+    ax.axhline(rows + 0.12, color=MUTED, linewidth=0.8)
+    for j, text in enumerate(texts):
+        ax.text(
+            j + 0.5, rows + 0.7, text, ha="center", va="center", size=size or 7, weight="bold",
+            color=INK,
+        )  # fmt: skip
+    ax.annotate(
+        "pooled", (0, rows + 0.7), (-5, 0), xycoords=ax.get_yaxis_transform(),
+        textcoords="offset points", ha="right", va="center", size=8, weight="bold", color=INK,
+    )  # fmt: skip
 
 
 def _triangle_axes(

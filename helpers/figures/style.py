@@ -153,7 +153,12 @@ def finish(fig: Figure, *, title: str, subtitle: str = "", source: str = "") -> 
 
 
 def png(fig: Figure, *, colors: int = 96) -> str:
-    """Return a figure as a small PNG in base64: few colors, no time, no program name."""
+    """Return a figure as a small PNG in base64."""
+    return base64.b64encode(png_bytes(fig, colors=colors)).decode()
+
+
+def png_bytes(fig: Figure, *, colors: int = 96) -> bytes:
+    """Return a figure as a small PNG: few colors, no time, no program name."""
     from PIL import Image
 
     with mpl.rc_context(STYLE):
@@ -164,7 +169,7 @@ def png(fig: Figure, *, colors: int = 96) -> str:
     small = full.quantize(colors, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     out = io.BytesIO()
     small.save(out, "PNG", optimize=True)
-    return base64.b64encode(out.getvalue()).decode()
+    return out.getvalue()
 
 
 def close(fig: Figure) -> None:

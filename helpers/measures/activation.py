@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.measures import repurchase
-from helpers.measures.metrics import Estimate, wilson
+from helpers.measures.metrics import Estimate, mean_interval, wilson
 from helpers.show import count, percent
 
 # Whether a cohort was activated is asked two weeks after the first order; the first value should
@@ -74,6 +74,64 @@ def time_to_value(
         seen = f"{percent(so_far)} in the {count(curve['days'].iloc[-1])} days seen"
         reason = f"Fewer than {'half' if share == 0.5 else percent(share)} at all, {seen}."
     return Estimate(value, first("low"), first("high"), n, reason)
+
+
+def later_value(table: pd.DataFrame, basis: str, *, least: int = 10) -> pd.DataFrame:
+    """Give what customers brought after their first two weeks, activated in them or not.
+
+    Of the summary activated_value: one row per group (name), customers, again (the share that
+    ordered again), per_customer of ``basis`` with low and high (`mean_interval`), orders per
+    customer. This is selection, not an effect: who finds value early would have bought more anyway.
+    Empty unless both groups have ``least`` customers.
+    """
+    rows = table.assign(name=np.where(table["activated"], "activated", "not activated"))
+    if len(rows) < 2 or rows["customers"].min() < max(least, 2):
+        return pd.DataFrame(columns=["name", "customers", "again", "per_customer", "low", "high"])
+    found = mean_interval(
+        rows[basis], rows[f"{basis}_squares"], rows["customers"], cubes=rows[f"{basis}_cubes"]
+    )
+    rows = rows.assign(
+        again=rows["buyers"] / rows["customers"], per_customer=found.value, low=found.low,
+        high=found.high, orders=rows["orders"] / rows["customers"],
+    )  # fmt: skip
+    columns = ["name", "customers", "again", "per_customer", "low", "high", "orders"]
+    return rows.sort_values("name", ignore_index=True)[columns]
+
+
+# When new customers are to hear from the shop again, in days since the first order.
+CALENDAR = {"day 0 to 1": (0, 1), "day 2": (2, 2), "day 3 to 6": (3, 6), "day 7": (7, 7),
+            "day 8 to 14": (8, 14), "a month (28 to 31)": (28, 31)}  # fmt: skip
+
+
+def calendar(touches: pd.DataFrame, customers: float, *, least: int = 10) -> pd.DataFrame:
+    """Set out what new customers are sent, and when, beside the days of a first fortnight.
+
+    One row per span of CALENDAR: days, messages, reached (messages per new customer; a customer may
+    get several), opened and clicked (of those delivered), campaigns (the largest first). Figures
+    are missing where fewer than ``least`` messages were sent.
+    """
+    lines = []
+    for name, (first, last) in CALENDAR.items():
+        rows = touches[touches["days"].between(first, last)]
+        sent, delivered = float(rows["sent"].sum()), float(rows["delivered"].sum())
+        enough = sent >= max(least, 1)
+        kinds = rows.groupby("campaign")["sent"].sum().sort_values(ascending=False, kind="stable")
+        named = ", ".join(kinds[kinds >= max(least, 1)].index[:3])
+        opened, clicked = (
+            float(rows[c].sum()) / delivered if enough and delivered else np.nan
+            for c in ("opened", "clicked")
+        )
+        share = sent / customers if enough and customers else np.nan if sent else 0.0
+        lines.append((name, sent if enough or sent == 0 else np.nan, share, opened, clicked, named))
+    columns = [
+        "days since first order",
+        "messages",
+        "per_customer",
+        "opened",
+        "clicked",
+        "campaigns",
+    ]
+    return pd.DataFrame(lines, columns=columns)
 
 
 def value_curve(waits: pd.DataFrame, *, most: int = 30, least: int = 10) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What it costs to win a customer, a click and a lead; spend against plan; a scenario.
+"""What it costs to win a customer, a click and a lead; spend against plan; the share for tests.
 
 Frames of summaries in, frames out. Money is in currency units.
 """
@@ -10,11 +10,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from helpers.contract.goals import Acquisition
 from helpers.measures.metrics import wilson
 from helpers.measures.withheld import withhold
 
 # Marketing teams commonly set aside about a tenth of their budget for tests.
 TEST_LOW, TEST_HIGH = 0.08, 0.12
+_NOT_SAID = Acquisition()
+NO_OVERHEAD = "shop.toml does not say what people, tools and agencies cost ([acquisition])."
 
 
 def _months(spend: pd.DataFrame, month: str, number: int) -> pd.DatetimeIndex:
@@ -49,17 +52,17 @@ def cost_of_winning(
     *,
     month: str,
     months: int = 12,
-    fixed_cost: float | None = None,
+    beside: Acquisition = _NOT_SAID,
     left_truncated: Collection = (),
     least: int = 10,
 ) -> pd.DataFrame:
     """Put the ways to count the cost of a customer side by side, over the same months.
 
     blended = all spend / all new customers; paid = spend / new customers of channels with spend;
-    lagged = spend of the month before / all new customers; fully loaded = (spend + ``fixed_cost``)
-    / all new customers, missing while no fixed cost of acquisition is known. Months are the last
-    ``months`` up to ``month``, from the first to the last with spend, without left-truncated ones
-    (their customers may be old ones).
+    lagged = spend of the month before / all new customers; fully loaded = (spend + what winning
+    customers costs ``beside`` it, people, tools and agencies, as shop.toml says) / all new
+    customers, missing while that says nothing. Months are the last ``months`` up to ``month``, from
+    the first to the last with spend, without left-truncated ones (their customers may be old ones).
 
     One row each: way, how, cost, new_customers, cac, low, high, reason. Missing below ``least`` new
     customers. Empty where no spend is recorded.
@@ -77,8 +80,8 @@ def cost_of_winning(
         ("paid", "spend / new customers of channels with spend", cost, _sum(of_paid, window)),
         ("lagged", "spend of the month before / all new customers",
          _sum(spent, before - pd.DateOffset(months=1)), _sum(new, before)),
-        ("fully loaded", "spend and fixed cost of acquisition / all new customers",
-         np.nan if fixed_cost is None else cost + fixed_cost, customers),
+        ("fully loaded", "spend, people, tools and agencies / all new customers",
+         cost + beside.overhead(cost, len(window)), customers),
     ]  # fmt: skip
     table = pd.DataFrame(lines, columns=_WAYS[:4])
     few = table["new_customers"] < max(least, 1)
@@ -87,7 +90,7 @@ def cost_of_winning(
     )
     reason = np.where(few, "Too few new customers in these months.", "")
     unknown = (table["way"] == "fully loaded") & table["cost"].isna()
-    table["reason"] = np.where(unknown, "No fixed cost of acquisition is recorded.", reason)
+    table["reason"] = np.where(unknown, NO_OVERHEAD, reason)
     return table.assign(first_month=window.min(), last_month=window.max())
 
 
@@ -255,34 +258,3 @@ def share_for_tests(
             cost, np.nan, of, np.nan, "No budget or spend is recorded for the month."
         )
     return ShareForTests(cost, base, of, cost / base)
-
-
-def scenario(economics: pd.DataFrame) -> pd.DataFrame:
-    """Move the budget by what a customer leaves: a scenario, not advice.
-
-    ``economics`` has a row per channel (index, or a column channel) with ltv, cac and cost, such as
-    `helpers.measures.economics.unit_economics`; its rows blended and paid are left out. share =
-    max(ltv - cac, 0) over its sum; the total stays. Averages of the past stand in for what the next
-    euro would bring, which is less where a channel is used up. One row per channel: channel, cost,
-    share_now, value_less_cost, share, amount, change. Empty with fewer than two channels whose
-    value and cost are known, or where no channel earns more than it costs.
-    """
-    rows = economics if "channel" in economics else economics.rename_axis("channel").reset_index()
-    empty = pd.DataFrame(columns=_SCENARIO)
-    if not {"channel", "ltv", "cac", "cost"} <= set(rows):
-        return empty
-    rows = rows[~rows["channel"].isin(("blended", "paid"))].dropna(subset=["ltv", "cac", "cost"])
-    left = rows["ltv"] - rows["cac"]
-    weight = left.clip(lower=0)
-    if len(rows) < 2 or not weight.sum() > 0:
-        return empty
-    table = pd.DataFrame({"channel": rows["channel"], "cost": rows["cost"]})
-    total, share = rows["cost"].sum(), weight / weight.sum()
-    table = table.assign(
-        share_now=rows["cost"] / total, value_less_cost=left, share=share, amount=share * total,
-        change=share * total - rows["cost"],
-    )  # fmt: skip
-    return table.sort_values(["share", "channel"], ascending=[False, True], ignore_index=True)
-
-
-_SCENARIO = ["channel", "cost", "share_now", "value_less_cost", "share", "amount", "change"]

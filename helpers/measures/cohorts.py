@@ -14,9 +14,15 @@ import pandas as pd
 from helpers.errors import DataError, UsageError, nearest
 from helpers.measures.economics import Payback, payback_age
 from helpers.measures.ltv import AGE_UNITS, HORIZONS, complete_through
-from helpers.measures.metrics import Interval, mean_interval, wilson
+from helpers.measures.metrics import Interval, mean_interval, ratio_interval, wilson
 
-TRIANGLES = ("retention", "revenue", "margin", "refunds", "cost", "orders")
+TRIANGLES = ("retention", "revenue", "margin", "refunds", "cost", "orders", "service")
+# Ratios of two sums: what stands above and below, and the sum of their products by customer.
+RATIOS = {
+    "aov": ("revenue", "orders", "orders_revenue"),
+    "discount_share": ("discounts", "list_value", "discounts_list_value"),
+}
+MEASURES = (*TRIANGLES, *RATIOS)
 STATES = ("suppressed", "left_truncated", "immature", "small")
 
 
@@ -28,6 +34,7 @@ class Triangle:
     columns; ``sizes`` is customers by cohort; ``pooled`` has one row per age: value, low, high,
     customers, cohorts. Values are missing where suppressed or not complete. They are shown, with
     their state, where left_truncated or small; the first are never pooled, the second are.
+    ``begun`` says which cells the first member has entered: those not complete are hatched.
     ``coverage`` is the share of revenue whose cost is known (margin and cost only); where it is 0,
     all values are missing.
     """
@@ -42,20 +49,28 @@ class Triangle:
     states: pd.DataFrame
     sizes: pd.Series
     pooled: pd.DataFrame
+    begun: pd.DataFrame
     coverage: float = np.nan
 
 
 def left_truncated(
-    cohorts: Iterable, *, history_starts_at: date | None = None, opened_at: date | None = None
+    cohorts: Iterable,
+    *,
+    history_starts_at: date | None = None,
+    opened_at: date | None = None,
+    run_in: int = 1,
 ) -> tuple[pd.Timestamp, ...]:
     """Tell which cohorts hold customers who may have bought before the history starts.
 
     The cohort of the month in which the history starts (the first cohort, where that is not
-    stated, or lies before it), unless the shop is known to have opened no earlier. Returns month
-    starts; empty when the history is known to be whole.
+    stated, or lies before it), and those of the ``run_in`` - 1 months after it (see
+    `helpers.measures.run_in`), unless the shop is known to have opened no earlier. None with a
+    run-in of 0. Returns month starts; empty when the history is known to be whole.
     """
+    if run_in < 0:
+        raise UsageError(f"run_in == {run_in}, must be 0 or more months.")
     starts = pd.DatetimeIndex(pd.to_datetime(list(cohorts))).unique()
-    if not len(starts):
+    if not len(starts) or run_in == 0:
         return ()
     begins = None if history_starts_at is None else pd.Timestamp(history_starts_at)
     if opened_at is not None:
@@ -64,7 +79,8 @@ def left_truncated(
         if whole:
             return ()
     month = starts.min() if begins is None else begins.to_period("M").start_time
-    return tuple(starts[starts <= max(month, starts.min())].sort_values())
+    last = max(month, starts.min()) + pd.DateOffset(months=run_in - 1)
+    return tuple(starts[starts <= last].sort_values())
 
 
 def cell_states(
@@ -115,18 +131,24 @@ def _grid(rows: pd.DataFrame, column: str, cohorts: pd.Index, ages: list[int]) -
 
 
 def _check(measure: str, cumulative: bool, age_unit: str) -> None:
-    if measure not in TRIANGLES:
-        raise UsageError(f"There is no triangle of '{measure}'.{nearest(measure, TRIANGLES)}")
+    if measure not in MEASURES:
+        raise UsageError(f"There is no triangle of '{measure}'.{nearest(measure, MEASURES)}")
     if age_unit not in AGE_UNITS:
         raise UsageError(f"There is no age unit '{age_unit}'.{nearest(age_unit, AGE_UNITS)}")
     if cumulative and measure == "retention":
         raise UsageError("Retention cannot be cumulated: a customer active twice is one customer.")
+    if cumulative and measure in RATIOS:
+        raise UsageError(f"A triangle of {measure} is a ratio of one step, and is not cumulated.")
 
 
 def _sums(
     rows: pd.DataFrame, measure: str, cumulative: bool, cohorts: pd.Index, ages: list[int]
 ) -> list[np.ndarray]:
-    """Return sums, of squares and of cubes too, by cohort and age (missing: no interval)."""
+    """Return sums by cohort and age, and those that their intervals need (missing: none)."""
+    if measure in RATIOS:
+        above, below, products = RATIOS[measure]
+        names = (above, below, f"{above}_squares", f"{below}_squares", products)
+        return [_grid(rows, name, cohorts, ages) for name in names]
     column = "active" if measure == "retention" else measure
     found = [_grid(rows, column, cohorts, ages)]
     for power in ("squares", "cubes"):
@@ -146,6 +168,8 @@ def _coverage(rows: pd.DataFrame, measure: str) -> float:
 
 
 def _estimate(measure: str, sums: list[np.ndarray], n: np.ndarray, level: float) -> Interval:
+    if measure in RATIOS:
+        return ratio_interval(*sums, n, level=level)
     amounts, squares, cubes = sums
     if measure == "retention":
         return wilson(amounts, n, level=level)
@@ -163,6 +187,7 @@ def triangle(
     value: str | None = None,
     history_starts_at: date | None = None,
     opened_at: date | None = None,
+    run_in: int = 1,
     min_cell: int = 10,
     small: int = 30,
     level: float = 0.95,
@@ -170,7 +195,9 @@ def triangle(
     """Show how cohorts of customers stay and spend as they grow older.
 
     Retention is customers active at the age / cohort size; money and orders are per customer of
-    the cohort, active or not, of the step or up to its end (``cumulative``). A cell is complete
+    the cohort, active or not, of the step or up to its end (``cumulative``). The RATIOS, and
+    intervals for orders, need the summary basket_ages; in a step without orders (list value) a
+    ratio is missing. A cell is complete
     when every member has lived through the age by ``as_of`` (``complete_through``); a complete
     cell without a row in the summary is a true zero, any other cell is missing. The ages are those
     that the oldest cohort has completed.
@@ -178,7 +205,8 @@ def triangle(
     The pooled row is sum over sum over the cells that are neither suppressed, left_truncated nor
     immature. Suppressed cohorts stay out, for a reader could otherwise find them by subtraction.
     Intervals: Wilson for retention (none at the first age, where it is 1 by definition); those of
-    `mean_interval`, from squares and cubes, for money; none for orders, of which there are none.
+    `mean_interval`, from squares and cubes, for money and orders (none where the summary lacks
+    them); those of `ratio_interval` for ratios.
 
     ``value`` picks one value of ``dimension``; it may be left out where there is one.
     """
@@ -188,8 +216,9 @@ def triangle(
     sizes = rows.groupby("cohort")["customers"].max().rename("customers")
     # Truncation is a matter of the whole shop: a channel's first cohort may come years later.
     truncated = left_truncated(
-        cohort_ages["cohort"], history_starts_at=history_starts_at, opened_at=opened_at
-    )
+        cohort_ages["cohort"], history_starts_at=history_starts_at, opened_at=opened_at,
+        run_in=run_in,
+    )  # fmt: skip
     ages = _ages(pd.DatetimeIndex(sizes.index), age_unit, as_of)
     complete = complete_through(sizes.index, ages, age_unit) <= as_of
     states = cell_states(sizes, complete, truncated, min_cell=min_cell, small=small)
@@ -221,8 +250,23 @@ def triangle(
         states=states.rename_axis(columns="age"),
         sizes=sizes,
         pooled=pd.DataFrame(pooled, index=pd.Index(ages, name="age")),
+        begun=_begun(sizes.index, ages, age_unit) <= as_of,
         coverage=coverage,
     )
+
+
+def _begun(cohorts: pd.DatetimeIndex, ages: list[int], age_unit: str) -> pd.DataFrame:
+    """Give the day on which the first member of a cohort enters each age."""
+    earlier = {age: max((h for h in (0, *HORIZONS) if h < age), default=0) for age in ages}
+    step = {"days30": lambda age: 30 * age, "horizon": earlier.get}
+    days = {
+        age: cohorts + (
+            pd.DateOffset(months=age) if age_unit == "month"
+            else pd.Timedelta(days=step[age_unit](age))
+        )
+        for age in ages
+    }  # fmt: skip
+    return pd.DataFrame(days, index=cohorts).rename_axis(columns="age")
 
 
 def _chosen(
@@ -252,14 +296,15 @@ def _blank_start(cells: Interval, measure: str) -> Interval:
     return cells._replace(low=low, high=high)
 
 
-def payback(cumulative_margin: Triangle, cac: float) -> pd.DataFrame:
+def payback(cumulative_margin: Triangle, cac: float | pd.Series) -> pd.DataFrame:
     """Find the age at which each cohort's margin has covered the cost of winning it.
 
-    The first age at whose end cumulative margin per customer is at least ``cac``, for 'pooled' and
-    each cohort; ages count whole steps lived through (days for 'days30' and 'horizon', months for
-    'month'). State 'not yet' says so with ``at_least``, the oldest age seen; 'unknown' where no
-    age was seen, the cohort is suppressed or left_truncated, or ``cac`` is missing. Returns one
-    row per cohort: state, age, at_least, low, high (see ``Payback``).
+    The first age at whose end cumulative margin per customer is at least ``cac``, one for all or
+    one by cohort (then 'pooled' is unknown), for 'pooled' and each cohort; ages count whole steps
+    lived through (days for 'days30' and 'horizon', months for 'month'). State 'not yet' says so
+    with ``at_least``, the oldest age seen; 'unknown' where no age was seen, the cohort is
+    suppressed or left_truncated, or ``cac`` is missing. Returns one row per cohort: state, age,
+    at_least, low, high (see ``Payback``).
     """
     if not cumulative_margin.cumulative or cumulative_margin.measure not in ("margin", "revenue"):
         raise UsageError("Payback needs a triangle of cumulative margin or revenue.")
@@ -267,9 +312,12 @@ def payback(cumulative_margin: Triangle, cac: float) -> pd.DataFrame:
     lived = {"month": ages + 1, "days30": 30 * (ages + 1), "horizon": ages}
     lived = lived[cumulative_margin.age_unit]
     pooled = cumulative_margin.pooled
-    found = {"pooled": payback_age(lived, pooled["value"], pooled["low"], pooled["high"], cac)}
+    each = cac if isinstance(cac, pd.Series) else pd.Series(cac, cumulative_margin.sizes.index)
+    every = np.nan if isinstance(cac, pd.Series) else cac
+    found = {"pooled": payback_age(lived, pooled["value"], pooled["low"], pooled["high"], every)}
     for cohort, states in cumulative_margin.states.iterrows():
         curve = [getattr(cumulative_margin, x).loc[cohort] for x in ("values", "low", "high")]
         barred = states.isin(["suppressed", "left_truncated"]).any()
-        found[cohort] = Payback("unknown") if barred else payback_age(lived, *curve, cac)
-    return pd.DataFrame([vars(each) for each in found.values()], index=list(found))
+        cost = each.get(cohort, np.nan)
+        found[cohort] = Payback("unknown") if barred else payback_age(lived, *curve, cost)
+    return pd.DataFrame([vars(one) for one in found.values()], index=list(found))

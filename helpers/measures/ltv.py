@@ -86,11 +86,12 @@ def _at_age(ready: pd.DataFrame, age: int, value: str) -> pd.DataFrame:
         first_cohort=("cohort", "min"),
         last_cohort=("cohort", "max"),
     )
-    by_value = ready[ready["age"] <= age].groupby("value")
+    inside = ready[ready["age"] <= age]
+    by_value = inside.groupby("value")
     size["amount"] = by_value[value].sum()
     for power in ("squares", "cubes"):
         size[power] = by_value[f"{value}_cumulative_{power}"].sum()
-    size["unknown"] = by_value[value].agg(lambda steps: steps.isna().any())
+    size["unknown"] = inside[value].isna().groupby(inside["value"]).any()
     size["coverage"] = np.nan
     if value in ("margin", "cost"):
         # On the lines whose cost is known, revenue is margin + cost.

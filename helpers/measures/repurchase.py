@@ -23,9 +23,12 @@ def survival(
     days, at_risk, events, waiting, low, high.
     """
     rows = gaps if order_number is None else gaps[gaps["order_number"] == order_number]
-    counts = rows.assign(events=rows["n"].where(rows["event"].astype(bool), 0))
-    curve = counts.groupby("days")[["n", "events"]].sum().astype(float).reset_index()
-    at_risk, events = curve["n"][::-1].cumsum()[::-1].to_numpy(), curve["events"].to_numpy()
+    days, place = np.unique(rows["days"], return_inverse=True)
+    n = rows["n"].to_numpy(dtype=float)
+    every = np.bincount(place, weights=n, minlength=len(days))
+    closed = n * rows["event"].to_numpy(dtype=bool)
+    events = np.bincount(place, weights=closed, minlength=len(days))
+    at_risk = every[::-1].cumsum()[::-1]
     left = at_risk - events
     waiting = np.cumprod(left / at_risk)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -35,7 +38,7 @@ def survival(
     edge = (waiting == 0) | (waiting == 1)
     ends = wilson(np.where(waiting == 1, at_risk, 0), at_risk, level=level)
     low, high = np.where(edge, ends.low, low), np.where(edge, ends.high, high)
-    facts = {"days": curve["days"], "at_risk": at_risk, "events": events}
+    facts = {"days": days, "at_risk": at_risk, "events": events}
     return pd.DataFrame({**facts, "waiting": waiting, "low": low, "high": high})
 
 
@@ -70,6 +73,77 @@ def repeat_within(
     if last["waiting"] == 1:
         low, high = wilson(at_risk, at_risk, level=level)[2:]
     return Estimate(1 - float(last["waiting"]), 1 - float(high), 1 - float(low), at_risk)
+
+
+def gap_distribution(
+    gaps: pd.DataFrame, *, order_number: int | None = None, step: int = 30, least: int = 30
+) -> pd.DataFrame:
+    """Show when next purchases come: the share of all who wait, by days since the last purchase.
+
+    S(start) - S(end) of the Kaplan-Meier curve in each step of days, which counts long waits of
+    late customers as long as they were seen (a histogram of closed gaps would be too short). One
+    row per step, while at least ``least`` are still waiting at its start: days (its first),
+    until (its last), share, again (of those waiting at its start, who buy in it), at_risk.
+    """
+    rows = gaps if order_number is None else gaps[gaps["order_number"] == order_number]
+    columns = ["days", "until", "share", "again", "at_risk"]
+    if rows.empty:
+        return pd.DataFrame(columns=columns)
+    curve = survival(rows)
+    lines, left = [], 1.0
+    for start in range(0, int(curve["days"].max()) + 1, step):
+        at_risk = float(rows.loc[rows["days"] >= start, "n"].sum())
+        if at_risk < max(least, 1):
+            break
+        seen = curve[curve["days"] < start + step]
+        waiting = float(seen["waiting"].iloc[-1]) if len(seen) else 1.0
+        again = 1 - waiting / left if left > 0 else np.nan
+        lines.append((start, start + step - 1, left - waiting, again, int(at_risk)))
+        left = waiting
+    # In the last step few may be seen to its end, so its share would be too low.
+    return pd.DataFrame(lines[:-1] if len(lines) > 1 else lines, columns=columns)
+
+
+def next_windows(
+    gaps: pd.DataFrame, *, orders: int = 4, horizon: int = 365, least: int = 30
+) -> pd.DataFrame:
+    """Say in which days after an order the next one is to be expected.
+
+    By number of the purchase (the last row: ``orders`` and more): of those whose next purchase
+    comes within ``horizon`` days (or as long as ``least`` are still seen waiting, if shorter), a
+    quarter has come by ``opens``, half by ``middle`` and three quarters by ``closes``. Columns:
+    after (text), waits, again (the share that buys within it), opens, middle, closes, low and high
+    (of again), horizon; missing where fewer than ``least`` waits were seen.
+    """
+    lines = []
+    for number in range(1, orders + 1):
+        last = number == orders
+        rows = gaps[gaps["order_number"] >= number if last else gaps["order_number"] == number]
+        name = f"{number} or more" if last else str(number)
+        waits = int(rows["n"].sum())
+        curve = observed(survival(rows), least) if waits else pd.DataFrame()
+        curve = curve[curve["days"] <= horizon] if len(curve) else curve
+        if waits < least or curve.empty or not curve["events"].sum():
+            lines.append((name, waits, *[np.nan] * 7))
+            continue
+        end = curve.iloc[-1]
+        came, total = 1 - curve["waiting"], 1 - end["waiting"]
+        days = [float(curve.loc[came >= q * total - 1e-12, "days"].iloc[0]) for q in _QUARTERS]
+        seen = min(horizon, int(rows.loc[_still(rows, least), "days"].max()))
+        lines.append((name, waits, seen, total, 1 - end["high"], 1 - end["low"], *days))
+    columns = ["after", "waits", "horizon", "again", "low", "high", "opens", "middle", "closes"]
+    shown = ["after", "waits", "again", "opens", "middle", "closes", "low", "high", "horizon"]
+    return pd.DataFrame(lines, columns=columns)[shown]
+
+
+_QUARTERS = (0.25, 0.5, 0.75)
+
+
+def _still(rows: pd.DataFrame, least: int) -> pd.Series:
+    """Mark the waits at whose length at least so many are still seen waiting."""
+    ordered = rows.sort_values("days", ascending=False)
+    at_risk = ordered["n"].cumsum()
+    return (at_risk >= least).reindex(rows.index)
 
 
 @dataclass(frozen=True)
@@ -189,12 +263,7 @@ def churn_rate(
 
 def _jackknifed(found: Churn, parts: pd.DataFrame, level: float) -> Churn:
     """Give churn its intervals: log of the rate, log of -log of the share lost, part by part."""
-    keys, left = ["days", "event"], []
-    for part in sorted(parts["part"].unique()):
-        others = parts[parts["part"] != part].groupby(keys, as_index=False)["n"].sum()
-        churn = churn_rate(others, found.window_days)
-        left.append((churn.rate, churn.lost_share))
-    values = np.array([(found.rate, found.lost_share), *left])
+    values = np.vstack([(found.rate, found.lost_share), _without_each(parts, found.window_days)])
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.column_stack([np.log(values[:, 0]), np.log(-np.log(values[:, 1]))])
     whole, apart = scale[0], scale[1:]
@@ -206,3 +275,22 @@ def _jackknifed(found: Churn, parts: pd.DataFrame, level: float) -> Churn:
         found, low=float(low[0]), high=float(high[0]),
         lost_low=float(np.exp(-high[1])), lost_high=float(np.exp(-low[1])),
     )  # fmt: skip
+
+
+def _without_each(parts: pd.DataFrame, window: int) -> np.ndarray:
+    """Give churn and the share lost of all parts but one: a row for each part left out."""
+    names, part = np.unique(parts["part"], return_inverse=True)
+    days, day = np.unique(parts["days"], return_inverse=True)
+    counts = np.zeros((2, len(names), len(days)))
+    np.add.at(counts, (parts["event"].to_numpy(dtype=int), part, day), parts["n"].to_numpy(float))
+    still, closed = counts.sum(axis=1, keepdims=True) - counts
+    at_risk = (closed + still)[:, ::-1].cumsum(axis=1)[:, ::-1]
+    waiting = np.cumprod(1 - closed / np.maximum(at_risk, 1), axis=1)
+    inside = days <= window
+    ends = np.append(days[inside], window).astype(float)
+    steps = np.column_stack([np.ones(len(names)), waiting[:, inside]])
+    mean = steps @ np.diff(np.append(0.0, ends)) / DAYS_PER_MONTH
+    share = steps[:, -1]
+    # Without a wait as long as the window nothing can be said of it.
+    seen = (closed + still)[:, days >= window].sum(axis=1) > 0
+    return np.where(seen[:, None], np.column_stack([share / mean, share]), np.nan)

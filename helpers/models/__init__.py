@@ -1,1 +1,1 @@
-"""What is estimated: purchase and spend models, forecasts and their check, experiments."""
+"""What is estimated: purchase and spend models, forecasts and their check."""

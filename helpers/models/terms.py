@@ -55,12 +55,16 @@ class Terms:
 
     ``margin_rate``: contribution margin as a share of revenue; ``cost_to_serve``: money per order
     that the margin does not yet hold; ``discount_rate``: annual and effective (0.1 is 10% a year).
+    ``rate_error``: standard error of the margin rate; ``order_noise``: how far the margin of a
+    single order strays from the rate, as a standard deviation in money. Both widen intervals only.
     """
 
     horizon: Horizon = Horizon(12, "months")
     margin_rate: float = 1.0
     cost_to_serve: float = 0.0
     discount_rate: float = 0.0
+    rate_error: float = 0.0
+    order_noise: float = 0.0
 
     def __post_init__(self):
         rules = {
@@ -70,6 +74,8 @@ class Terms:
                 0 <= self.discount_rate < 10,
                 "annual and effective, a share from 0 to 10 (0.1 is 10% a year)",
             ),
+            "rate_error": (self.rate_error >= 0, "a standard error, 0 or more"),
+            "order_noise": (self.order_noise >= 0, "a standard deviation in money, 0 or more"),
         }
         for name, (holds, rule) in rules.items():
             if not holds:  # also catches a number that is missing (NaN)
@@ -78,5 +84,12 @@ class Terms:
     @property
     def discount_factors(self) -> np.ndarray:
         """What one unit of money in the middle of each step is worth today."""
-        edges = self.horizon.edges
+        return self.factors(self.horizon.edges)
+
+    def factors(self, edges: np.ndarray) -> np.ndarray:
+        """What one unit of money in the middle of each step between ``edges`` is worth today."""
         return (1 + self.discount_rate) ** -((edges[1:] + edges[:-1]) / 2 / DAYS_PER_YEAR)
+
+    def net(self, orders: np.ndarray, revenue: np.ndarray) -> np.ndarray:
+        """Value of orders that bring this revenue: revenue x margin rate - orders x service."""
+        return revenue * self.margin_rate - orders * self.cost_to_serve

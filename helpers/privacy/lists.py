@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from helpers import engines
 from helpers.contract.conversions import minor_digits
 from helpers.errors import DataError, UsageError, nearest
 from helpers.files import replaced
@@ -19,7 +20,9 @@ from helpers.records import reports_folder
 _BATCH_ROWS = 100_000
 _HEADER = ("customer_id", "first_order", "last_order", "orders", "revenue")
 _VALUE = (*_HEADER, "margin", "known_revenue", "average_order_value")
-_MONEY = ("revenue", "margin", "known_revenue", "average_order_value")
+_FORECAST = (*_HEADER, "p_alive", "expected_orders", "expected_value", "expected_next_order",
+             "own_gap_days", "quiet_days")  # fmt: skip
+_MONEY = ("revenue", "margin", "known_revenue", "average_order_value", "expected_value")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class CustomerList:
     month: str
     eligible: int
     customers: int
+    name: str = ""
 
     def sentence(self) -> str:
         """Say how many customers may be written to, or how many have a value; counts only."""
@@ -42,9 +46,10 @@ class CustomerList:
                 f"{self.customers:,} customers with an order by the end of {self.month}, each with "
                 "a value; consent plays no part in this list, so do not write to it"
             )
+        both = f"stand on the list {self.name} and have" if self.name else "have"
         return (
             f"{self.eligible:,} of {self.customers:,} customers with an order by the end of "
-            f"{self.month} have consented to {self.purpose}"
+            f"{self.month} {both} consented to {self.purpose}"
         )
 
 
@@ -64,7 +69,7 @@ def write_list(shop: str, *, purpose: str, month: str = "", out: str = "") -> Cu
     try:
         return _write_list(study, purpose, _target(study, purpose, out))
     finally:
-        study.con.disconnect()
+        engines.close(study.con)
 
 
 def write_value_list(shop: str, *, month: str = "", out: str = "") -> CustomerList:
@@ -83,7 +88,69 @@ def write_value_list(shop: str, *, month: str = "", out: str = "") -> CustomerLi
     try:
         return _write_value_list(study, _target(study, "customer_value", out))
     finally:
-        study.con.disconnect()
+        engines.close(study.con)
+
+
+def write_forecast_list(
+    shop: str, *, name: str, purpose: str, month: str = "", out: str = ""
+) -> CustomerList:
+    """Write the customers of a forecast's list who have consented to a purpose by the month's end.
+
+    ``name``: wake-up, loyalty or next-order (see `prediction.candidates`);
+    ``data/<shop>/lists/<month>/<name>.csv``, or ``out``. A row is a customer: customer_id,
+    first_order, last_order, orders, revenue, then p_alive, expected_orders and expected_value of
+    the next twelve months, expected_next_order (a day, given that one comes), own_gap_days (mean
+    time between purchases so far) and quiet_days. Those with most to gain come first: by
+    expected_value, next-order by day. The model is the one that notebook 04 of the month used; if
+    it was not run, it is chosen anew. Raises UsageError for an unknown list, DataError where there
+    is no forecast or no consent.
+    """
+    from helpers.study import open_study
+    from helpers.summaries import prediction
+
+    if name not in prediction.LISTS:
+        raise UsageError(
+            f"--forecast is '{name}', must be one of {', '.join(prediction.LISTS)}."
+            f"{nearest(name, prediction.LISTS)}"
+        )
+    study = open_study(shop, month)
+    try:
+        return _write_forecast_list(study, name, purpose, _target(study, name, out))
+    finally:
+        engines.close(study.con)
+
+
+def _write_forecast_list(study, name: str, purpose: str, target: Path) -> CustomerList:
+    from helpers import summaries
+    from helpers.chapters import forecast_tables
+    from helpers.summaries import prediction
+
+    _check_consents(study, purpose)
+    view, states = forecast_tables.month_outlook(study)
+    if view.models is None:
+        raise DataError(f"{study.shop.name}: no forecast, so no list. {view.reason}")
+    scored = forecast_tables.scored_customers(study, view, states)
+    chosen = prediction.candidates(
+        scored, summaries.loyalty_members(study), name, str(study.end)
+    ).semi_join(summaries.consenting(study, purpose), "customer_id")
+    scale = 10 ** minor_digits(study.currency)
+    chosen = chosen.select(
+        "customer_id",
+        "quiet_days",
+        p_alive=chosen.p_alive.round(4),
+        expected_orders=chosen.expected_orders.round(3),
+        expected_value=(chosen.value * scale).round().cast("int64"),
+        expected_next_order=chosen.expected_next,
+        own_gap_days=chosen.own_gap.round(1),
+    )
+    bought = _bought(summaries.engine_table(study, "customer_days"))
+    known = persons.known(study.con, study.shop).select(own="customer_id", pseudonym="pseudonym")
+    rows = chosen.join(bought, "customer_id").join(known, [("customer_id", "pseudonym")])
+    rows = rows.select(**{n: "own" if n == "customer_id" else n for n in _FORECAST})
+    first = rows.expected_next_order if name == "next-order" else rows.expected_value.desc()
+    number = _write(study, rows.order_by([first, rows.customer_id]), target, _FORECAST)
+    customers = int(study.con.execute(bought.count()))
+    return CustomerList(target, purpose, study.month, number, customers, name)
 
 
 def _write_value_list(study, target: Path) -> CustomerList:
@@ -113,13 +180,7 @@ def _write_list(study, purpose: str, target: Path) -> CustomerList:
     from helpers import summaries
     from helpers.summaries import consent
 
-    if not study.has("consents"):
-        raise DataError(
-            f"{study.shop.name} has no consents, so nobody may be written to. Give a table "
-            "consents (customer_id, purpose, state, at) under [tables.consents] in shop.toml."
-        )
-    consents = study.table("consents")
-    _check_purpose(study, consents, purpose)
+    consents = _check_consents(study, purpose)
     days = summaries.engine_table(study, "customer_days")
     known = persons.known(study.con, study.shop)
     bought = _bought(days)
@@ -145,6 +206,18 @@ def _bought(days):
         known_revenue=days.margin_revenue.sum(),
     )
     return found.filter(found.first_order.notnull())
+
+
+def _check_consents(study, purpose: str):
+    """Give the consents if there are any, and the purpose is one of theirs."""
+    if not study.has("consents"):
+        raise DataError(
+            f"{study.shop.name} has no consents, so nobody may be written to. Give a table "
+            "consents (customer_id, purpose, state, at) under [tables.consents] in shop.toml."
+        )
+    consents = study.table("consents")
+    _check_purpose(study, consents, purpose)
+    return consents
 
 
 def _check_purpose(study, consents, purpose: str) -> None:

@@ -16,7 +16,7 @@ from helpers.errors import UsageError, WorkbookError
 from helpers.publishing import publish
 from helpers.records import (
     digest,
-    earlier_months,
+    read_months,
     read_notebook,
     reports_folder,
     shift_month,
@@ -124,7 +124,7 @@ def run_month(job: Job, progress: Progress) -> Outcome:
         shutil.rmtree(job.folder("runs"), ignore_errors=True)
         published = publish.read_manifest(job.target)
         _check_place(job, published)
-        months = {month: job.target.parent / month for month in earlier_months(job.month)}
+        months = {month: job.target.parent / month for month in read_months(job.month)}
         manifests = {month: publish.read_manifest(folder) for month, folder in months.items()}
         earlier = {month: publish.records_digest(found) for month, found in manifests.items()}
         job = replace(job, earlier=earlier)

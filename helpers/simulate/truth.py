@@ -180,11 +180,12 @@ def bgnbd_orders(
     )
 
 
-def value_by_age(config: ShopConfig, age: int) -> dict[str, float]:
+def value_by_age(config: ShopConfig, age: int, *, channel: str | None = None) -> dict[str, float]:
     """Give orders, revenue and margin per customer to an age, without any experiment.
 
-    Closed form, averaged over the channels and over the acquisition days of customers who had
-    reached the age by ``as_of``; the first order counts. Acquisition is taken at midday.
+    Closed form, averaged over the channels (or of one of them) and over the acquisition days of
+    customers who had reached the age by ``as_of``; the first order counts. Acquisition is taken at
+    midday.
     """
     time, earns = calendar(config), order_margin(config)
     days = np.arange(config.as_of_day - age)
@@ -205,9 +206,10 @@ def value_by_age(config: ShopConfig, age: int) -> dict[str, float]:
         "revenue": float(weights @ earns.revenue(value, first)),
         "margin": float(weights @ earns.margin(value, first, ship)),
     }
-    for channel in config.channels:
-        repeats = np.diff(bgnbd_orders(config, channel.quality, exposure), axis=1)
-        share = channel.share * weights
+    chosen = [each for each in config.channels if channel in (None, each.name)]
+    for each in chosen:
+        repeats = np.diff(bgnbd_orders(config, each.quality, exposure), axis=1)
+        share = (each.share if channel is None else 1.0) * weights
         total["orders"] += float(share @ repeats.sum(axis=1))
         total["revenue"] += float(share @ (repeats * earns.revenue(value, discount)).sum(axis=1))
         total["margin"] += float(

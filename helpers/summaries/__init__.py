@@ -6,10 +6,8 @@ cell may be shown is decided in `helpers.measures.cohorts`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import ibis
 import pandas as pd
 import pyarrow as pa
 from filelock import FileLock
@@ -21,118 +19,15 @@ from helpers.contract.conversions import minor_digits
 from helpers.engines.faults import told
 from helpers.errors import UsageError, nearest
 from helpers.study import Study
-from helpers.summaries import (
-    consent,
-    contracts,
-    expressions,
-    freshness,
-    moments,
-    reconciliation,
-    responses,
-    value_expressions,
-    winning,
-)
+from helpers.summaries import consent, experiment_samples, expressions, prediction, responses
+from helpers.summaries.listed import PRIVATE, SUMMARIES
 
-
-@dataclass(frozen=True)
-class Summary:
-    """How one summary is made: its sources, its expression, and the options it takes."""
-
-    made_from: tuple[str, ...]
-    make: Callable
-    options: tuple[str, ...] = ()
-
-
-SUMMARIES = {
-    "scope": Summary(("orders",), expressions.scope),
-    "later_scope": Summary(("later_orders",), expressions.scope),
-    "customer_days": Summary(("orders",), expressions.customer_days),
-    "customer_facts": Summary(("customer_days", "orders", "customers"), expressions.customer_facts),
-    "customer_states": Summary(("customer_facts",), expressions.customer_states),
-    "spend_states": Summary(("customer_facts",), expressions.spend_states),
-    "holdout_states": Summary(("customer_days",), expressions.holdout_states, ("split",)),
-    "repeat_orders": Summary(
-        ("customer_days", "customer_facts"), expressions.repeat_orders, ("as_of",)
-    ),
-    "refund_delays": Summary(("orders",), expressions.refund_delays),
-    "gaps": Summary(("customer_days",), expressions.gaps, ("as_of",)),
-    "gap_parts": Summary(("customer_days",), expressions.gap_parts, ("as_of",)),
-    "periods": Summary(("customer_days", "customer_facts"), expressions.periods),
-    "cohort_ages": Summary(("customer_days", "customer_facts"), expressions.cohort_ages),
-    "acquisition": Summary(
-        ("customer_facts", "marketing_spend"), expressions.acquisition, ("as_of",)
-    ),
-    "outside_cohorts": Summary(("customer_days", "customer_facts"), expressions.outside_cohorts),
-    "experiment_moments": Summary(
-        ("customer_days", "service_costs", "assignments", "experiments"),
-        expressions.experiment_moments,
-        ("as_of",),
-    ),
-    "assigned": Summary(("assignments",), expressions.assigned),
-    "experiment_list": Summary(("experiments",), expressions.experiment_list),
-    "service": Summary(("service_costs",), expressions.service),
-    "consent_coverage": Summary(
-        ("consents", "customer_facts", "customer_days"), consent.consent_coverage, ("as_of",)
-    ),
-    "sent_without_consent": Summary(("consents", "touchpoints"), consent.sent_without_consent),
-    "reconciliation": Summary(
-        ("orders", "later_orders", "payments", "later_payments", "orders_set_aside",
-         "payments_set_aside"),
-        reconciliation.reconciliation,
-        ("tolerance",),
-    ),
-    "table_gaps": Summary(freshness.DATED, freshness.table_gaps),
-    "customer_moments": Summary(("customer_days",), moments.customer_moments),
-    "known_months": Summary(("orders",), expressions.known_months),
-    "cash_months": Summary(("orders",), moments.cash_months),
-    "utc_months": Summary(("orders",), moments.utc_months),
-    "spend_months": Summary(("marketing_spend",), winning.spend_months, ("as_of",)),
-    "planned_months": Summary(("budget",), winning.planned_months),
-    "experiment_costs": Summary(("experiments", "assignments"), winning.experiment_costs),
-    "lead_states": Summary(("leads", "customer_facts"), winning.lead_states, ("as_of",)),
-    "checkouts": Summary(("carts", "orders"), winning.checkouts, ("as_of",)),
-    "referrals": Summary(("customers", "customer_facts"), winning.referrals),
-    "mails": Summary(("touchpoints", "orders"), responses.mails, ("as_of",)),
-    "touch_months": Summary(("touchpoints",), responses.touch_months),
-    "fatigue": Summary(("touchpoints",), responses.fatigue),
-    "webinars": Summary(("touchpoints", "customer_days"), responses.webinars, ("as_of",)),
-    "engagement": Summary(
-        ("touchpoints", "customer_facts", "customer_days"), responses.engagement
-    ),
-    "survey_answers": Summary(("surveys", "customer_days"), responses.survey_answers),
-    "survey_requests": Summary(("surveys", "touchpoints"), responses.survey_requests, ("as_of",)),
-    "activation_waits": Summary(
-        ("activations", "customer_facts"), responses.activation_waits, ("as_of",)
-    ),
-    "contract_months": Summary(("subscriptions",), contracts.contract_months, ("as_of",)),
-    "contract_waits": Summary(("subscriptions",), contracts.contract_waits, ("as_of",)),
-    "customer_segments": Summary(
-        ("customer_facts", "orders", "customers"), value_expressions.customer_segments
-    ),
-    "segment_ages": Summary(
-        ("customer_days", "customer_segments"), value_expressions.segment_ages
-    ),
-    "served_ages": Summary(
-        ("customer_days", "service_costs", "customer_facts"), value_expressions.served_ages
-    ),
-    "service_drivers": Summary(
-        ("customer_days", "service_costs"), value_expressions.service_drivers
-    ),
-    "spans": Summary(("customer_days", "customer_facts"), value_expressions.spans, ("as_of",)),
-    "concentration": Summary(("customer_days", "customers"), value_expressions.concentration),
-    "paid_ages": Summary(("orders",), value_expressions.paid_ages),
-    "paid_moments": Summary(("orders",), value_expressions.paid_moments),
-    "active_stock": Summary(
-        ("customer_days", "customer_facts"), value_expressions.active_stock, ("window",)
-    ),
-    "promotion_spans": Summary(("promotions",), value_expressions.promotion_spans),
-}  # fmt: skip
-# One row per customer: they stay in the engine and are never given as a frame.
-PRIVATE = ("customer_days", "customer_facts", "customer_segments")
-_AMOUNTS = (*expressions.MONEY, "margin_revenue", "total_spend", "amount", "pre_margin")
+_AMOUNTS = (*expressions.MONEY, "margin_revenue", "total_spend", "amount")
 _AMOUNTS += ("cost_per_customer", "fixed_cost", "order_cost")
 _AMOUNTS += ("order_money", "paid_money", "paid_for_day", "sales")
 _AMOUNTS += ("aov_total", "median_revenue", "moved_revenue", "planned", "service", "net")
+_AMOUNTS += prediction.AMOUNTS
+_AMOUNTS += ("discounts", "list_value", "orders_revenue")
 _AMOUNTS += ("all_revenue", "gross_revenue", "gross_aov_total", "gross", "net_revenue")
 # What a change of code can change about summaries; it joins the digest of the clean tables.
 _CODE = ("summaries", "study.py")
@@ -150,15 +45,25 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
             f"No summary '{name}'. Summaries: {', '.join(names)}.{nearest(name, names)}"
         )
     table = engine_table(study, name, **options)
-    with told(study.shop):
-        frame = engines.loaded(study.con, table, is_sorted=True)
-    scale = 10 ** minor_digits(study.currency)
+    power = SUMMARIES[name].money_power
+    if power:  # sums exact in the engine; their decimals are slow in Python
+        exact = [column for column, kind in table.schema().items() if kind.is_decimal()]
+        table = table.mutate(**{column: table[column].cast("float64") for column in exact})
+    frame, scale = _frame(study, table, is_sorted=True), 10 ** minor_digits(study.currency)
     for column, kind in table.schema().items():
+        if power and kind.is_numeric():
+            factor = scale ** power(column)
+            frame[column] = (
+                frame[column].astype("float64") / factor
+                if factor > 1
+                else frame[column].astype("int64")
+            )
+            continue
         if column in _AMOUNTS:
             frame[column] = frame[column].astype("float64") / scale
-        elif column == "order_number_squares":
+        elif column in ("order_number_squares", "orders_squares", "orders_cubes"):
             frame[column] = frame[column].astype("float64")
-        elif column.endswith("_squares") or column == "margin_pre_margin":
+        elif column.endswith("_squares") or column == "discounts_list_value":
             frame[column] = frame[column].astype("float64") / scale**2
         elif column.endswith("_cubes"):
             frame[column] = frame[column].astype("float64") / scale**3
@@ -169,6 +74,16 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
     return frame
 
 
+def _frame(study: Study, table: ir.Table, *, is_sorted: bool = False) -> pd.DataFrame:
+    with told(study.shop):
+        return engines.loaded(study.con, table, is_sorted=is_sorted)
+
+
+def _sent(study: Study, frame: pd.DataFrame) -> ir.Table:
+    with told(study.shop):
+        return engines.frame(study.con, pa.Table.from_pandas(frame, preserve_index=False))
+
+
 def _in_one_unit(days: pd.Series) -> pd.Series:
     """Give days as pandas has them of DuckDB, whatever an engine's driver gives."""
     return pd.to_datetime(days).astype("datetime64[us]")
@@ -177,43 +92,92 @@ def _in_one_unit(days: pd.Series) -> pd.Series:
 TIERS = responses.TIERS
 
 
+def scored_customers(
+    study: Study, scores: pd.DataFrame, lines: pd.DataFrame, *, margin_rate: float, service: float
+) -> ir.Table:
+    """Give every customer with a purchase the score of their state: an engine table, never a frame.
+
+    ``scores`` holds discounted_orders (and what else is to be joined) by state, ``lines`` the
+    intercept and slope of expected spend by spend_frequency (both from `helpers.models.forecast`);
+    ``service`` is money per order. One row per customer: customer_id, the history, the scores,
+    expected_spend, ``value`` = discounted_orders x (expected_spend x margin_rate - service),
+    ``residual`` likewise, and the tier by value.
+    """
+    days = {name: scores[name].dt.date for name in ("first_day", "last_day")}
+    own = [name for name in scores if name not in ("n", "clv", "expected_spend")]
+    return prediction.scored_customers(
+        engine_table(study, "customer_facts"),
+        _sent(study, scores[own].assign(**days)),
+        _sent(study, lines),
+        scale=10 ** minor_digits(study.currency),
+        margin_rate=margin_rate,
+        service=service,
+        tiers=TIERS,
+    )
+
+
 def valued_states(
     study: Study, scores: pd.DataFrame, lines: pd.DataFrame, *, margin_rate: float, service: float
 ) -> pd.DataFrame:
     """Give customers a value in the engine, rank them into tiers, and count states by tier.
 
-    ``scores`` holds discounted_orders by state, ``lines`` the intercept and slope of expected spend
-    by spend_frequency (both from `helpers.models.forecast`); ``service`` is money per order. A
-    customer's value is discounted_orders x ((intercept + slope x total_spend) x margin_rate -
-    service). One row per state, spend_frequency and tier: n and total_spend, summed.
+    See `scored_customers`. One row per state, spend_frequency and tier: n and total_spend, summed,
+    and the sums of value and, where it was scored, residual.
     """
-    scale = 10 ** minor_digits(study.currency)
-    facts = engine_table(study, "customer_facts")
-    facts = facts.filter(facts.first_day.notnull())
-    keys = ["frequency", "first_day", "last_day"]
-    scores = scores[[*keys, "discounted_orders"]].assign(
-        first_day=scores["first_day"].dt.date, last_day=scores["last_day"].dt.date
+    scored = scored_customers(study, scores, lines, margin_rate=margin_rate, service=service)
+    worth = [name for name in ("value", "residual") if name in scored.columns]
+    counted = scored.group_by(
+        "frequency", "first_day", "last_day", "spend_frequency", "tier"
+    ).aggregate(
+        n=scored.count(),
+        total_spend=scored.total_spend.sum(),
+        **{name: scored[name].sum() for name in worth},
     )
-    scored, lines = (
-        engines.frame(study.con, pa.Table.from_pandas(frame, preserve_index=False))
-        for frame in (scores, lines)
-    )
-    joined = facts.join(scored, keys).join(lines, "spend_frequency")
-    spend = joined.intercept + joined.slope * joined.total_spend / scale
-    joined = joined.mutate(value=joined.discounted_orders * (spend * margin_rate - service))
-    # Not the customer: who comes first among equals would hang on a random pseudonym.
-    facts_of = (*keys, "spend_frequency", "total_spend")
-    order = [joined.value.desc(), *(joined[key] for key in facts_of)]
-    rank = ibis.row_number().over(order_by=order) + 0.5
-    share = rank / joined.count().over(ibis.window())
-    tiered = joined.mutate(tier=ibis.cases(*((share <= edge, name) for name, edge in TIERS)))
-    counted = tiered.group_by(*keys, "spend_frequency", "tier").aggregate(
-        n=tiered.count(), total_spend=tiered.total_spend.sum()
-    )
-    with told(study.shop):
-        frame = engines.loaded(study.con, counted)
+    frame = _frame(study, counted)
     days = {name: _in_one_unit(frame[name]) for name in ("first_day", "last_day")}
+    scale = 10 ** minor_digits(study.currency)
     return frame.assign(**days, total_spend=frame["total_spend"].astype("float64") / scale)
+
+
+def loyalty_members(study: Study) -> ir.Table:
+    """Give the customers who are members of the loyalty program: customer_id, in the engine."""
+    customers = study.table("customers")
+    return customers.filter(customers.loyalty_member).select("customer_id").distinct()
+
+
+def consenting(study: Study, purpose: str = "") -> ir.Table | None:
+    """Give who has consented to a purpose (or to any) by the month's end; None without consents."""
+    if not study.has("consents"):
+        return None
+    granted = consent.as_of(study.table("consents"), study.end)
+    granted = granted.filter(granted.state == "granted")
+    granted = granted.filter(granted.purpose == purpose) if purpose else granted
+    return granted.select("customer_id").distinct()
+
+
+def value_thirds(study: Study, scored: ir.Table, value: str = "residual") -> pd.DataFrame:
+    """Give value by thirds of recency, frequency and spend: 28 cells, see `prediction.thirds`."""
+    cells = prediction.thirds(scored, value)
+    return _frame(study, cells)
+
+
+MOST_ROWS = 200_000
+
+
+def experiment_rows(study: Study, experiment: str) -> pd.DataFrame:
+    """Give a bounded sample of an experiment's customers, without ids, money in currency units.
+
+    At most 200,000 customers by a hash of the id, in an order that says nothing about them; see
+    `experiment_samples.experiment_rows` for the columns. Never shown, only learnt from.
+    """
+    people, days = (engine_table(study, name) for name in ("experiment_people", "customer_days"))
+    table = experiment_samples.experiment_rows(
+        people, days, experiment, most=MOST_ROWS, as_of=study.end.isoformat()
+    )
+    frame = _frame(study, table)
+    scale = 10 ** minor_digits(study.currency)
+    money = ("pre", "margin", "revenue", "placebo", "spend", "recent")
+    return frame.assign(**{name: frame[name].astype("float64") / scale for name in money})
 
 
 def engine_table(study: Study, name: str, **options: object) -> ir.Table:
@@ -231,19 +195,31 @@ def engine_table(study: Study, name: str, **options: object) -> ir.Table:
             engine_table(study, source) if source in SUMMARIES else _clean_table(study, source)
             for source in made.made_from
         ]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.parent / ".lock"):
-            if not engines.exists(study.con, path):
-                table = made.make(*sources, **options)
-                with told(study.shop):
-                    engines.write_whole(study.con, table, path, table.columns)
+        _made(study, path, lambda: made.make(*sources, **options))
     return engines.read(study.con, path)
+
+
+def _made(study: Study, path: Path, make: Callable[[], ir.Table]) -> None:
+    """Write a table to its place if it is not there, under a lock."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.parent / ".lock"):
+        if not engines.exists(study.con, path):
+            table = make()
+            with told(study.shop):
+                engines.write_whole(study.con, table, path, table.columns)
 
 
 def _clean_table(study: Study, source: str) -> ir.Table:
     if source.endswith("_set_aside"):
         return study.set_aside(source.removesuffix("_set_aside"))
-    return study.table(source.removeprefix("later_"), later=source.startswith("later_"))
+    name = source.removeprefix("later_")
+    table = study.table(name, later=source.startswith("later_"))
+    if name in study.info.tables:
+        return table
+    # An absent table is an empty frame, and joins push filters down to it that its reader lacks.
+    path = _folder(study) / f"absent-{name}.parquet"
+    _made(study, path, lambda: table)
+    return engines.read(study.con, path)
 
 
 def code_digest() -> str:

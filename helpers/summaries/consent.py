@@ -136,19 +136,6 @@ def sent_without_consent(consents: ir.Table, touchpoints: ir.Table) -> ir.Table:
 # -- frames ---------------------------------------------------------------------------------------
 
 
-def by_purpose(coverage: pd.DataFrame, *, least: int) -> pd.DataFrame:
-    """Give customers with an order by purpose: in all, granted, withdrawn, no record, share.
-
-    Every purpose counts the same customers, so rows do not add up; where one of its states has
-    fewer than ``least`` customers, only their number in all is given.
-    """
-    wide = _wide(coverage, "purpose")
-    few = wide[_PEOPLE].gt(0) & wide[_PEOPLE].lt(least)
-    shown = wide.astype(dict.fromkeys(_PEOPLE[1:], "float64"))
-    shown.loc[few.any(axis=1), [*_PEOPLE[1:], "share"]] = np.nan
-    return shown
-
-
 def by_channel(coverage: pd.DataFrame, purpose: str, *, least: int) -> pd.DataFrame:
     """Give customers with an order by acquisition channel, for one purpose, largest first.
 

@@ -26,7 +26,7 @@ def scope(orders: ir.Table) -> ir.Table:
     )
 
 
-def _counted_lines(orders: ir.Table) -> ir.Table:
+def counted_lines(orders: ir.Table) -> ir.Table:
     """Order lines on the day they count on, with the margin that is known of each.
 
     A refund stands on the day of the order it refunds, or on its own day if that order is not
@@ -61,7 +61,7 @@ def customer_days(orders: ir.Table) -> ir.Table:
     ``margin_revenue`` is the revenue of those. ``order_cost`` is the part of cost that an order
     causes whatever its value (shipping and payment fees).
     """
-    lines, unknown = _counted_lines(orders), ibis.null("int64")
+    lines, unknown = counted_lines(orders), ibis.null("int64")
     lines = lines.mutate(
         cost=lines.revenue - lines.margin,
         order_cost=ibis.ifelse(lines.margin.notnull(), lines.order_cost.fill_null(0), unknown),
@@ -87,7 +87,7 @@ def known_months(orders: ir.Table) -> ir.Table:
     ``known`` up to a month, this is what could be known of ``start`` by then. An order counts from
     its first line on, once for each day as in `customer_days`.
     """
-    lines = _counted_lines(orders)
+    lines = counted_lines(orders)
     seen = ibis.greatest(lines.event_date, lines.known_date.fill_null(lines.event_date))
     lines = lines.mutate(
         start=lines.day.truncate("M").cast("date"), known=seen.truncate("M").cast("date")
@@ -175,30 +175,27 @@ def spend_states(facts: ir.Table) -> ir.Table:
     )
 
 
-def holdout_states(days: ir.Table, *, split: str) -> ir.Table:
-    """Histories up to the day ``split``, with the purchase days that each had after it."""
-    bought = purchase_days(days)
-    before = bought.filter(bought.day <= ibis.date(split))
-    after = bought.filter(bought.day > ibis.date(split))
-    known = before.group_by("customer_id").aggregate(
-        first_day=before.day.min(), last_day=before.day.max(), frequency=before.count() - 1
-    )
-    later = after.group_by("customer_id").aggregate(holdout=after.count())
-    both = known.left_join(later, "customer_id")
-    both = both.mutate(holdout_frequency=both.holdout.fill_null(0))
-    return both.group_by("frequency", "first_day", "last_day", "holdout_frequency").aggregate(
-        n=both.count()
-    )
-
-
 def repeat_orders(days: ir.Table, facts: ir.Table, *, as_of: str) -> ir.Table:
-    """One row: repeat purchase days of the last year, their revenue, margin and costs per order."""
+    """One row: repeat purchase days of the last year, their revenue, margin and costs per order.
+
+    ``known_squares``, ``earned_squares`` and ``earned_known_squares`` are sums over days whose cost
+    is known of revenue squared, of margin before costs per order squared, and of both multiplied:
+    what the error of the margin rate is made of; ``known_days`` counts them.
+    """
     bought = purchase_days(days).join(facts.select("customer_id", "first_day"), "customer_id")
     since = (ibis.date(as_of) - ibis.interval(days=365)).cast("date")
     repeat = bought.filter((bought.day > bought.first_day) & (bought.day > since))
     money = ("revenue", "margin", "margin_revenue", "order_cost")
+    known = repeat.margin_revenue.cast("decimal(19, 0)")
+    earned = (repeat.margin + repeat.order_cost).cast("decimal(19, 0)")
+    zero = ibis.literal(0, "decimal(38, 0)")
     return repeat.aggregate(
-        orders=repeat.count(), **{name: repeat[name].sum().fill_null(0) for name in money}
+        orders=repeat.count(),
+        **{name: repeat[name].sum().fill_null(0) for name in money},
+        known_days=repeat.count(where=repeat.margin_revenue > 0),
+        known_squares=(known * known).sum().fill_null(zero),
+        earned_squares=(earned * earned).sum().fill_null(zero),
+        earned_known_squares=(earned * known).sum().fill_null(zero),
     )
 
 
@@ -219,8 +216,8 @@ def refund_delays(orders: ir.Table) -> ir.Table:
 
 def gaps(days: ir.Table, *, as_of: str) -> ir.Table:
     """Days from one purchase day to the next, by order number; open waits are censored at as_of."""
-    waits = _waits(days, as_of)
-    return waits.group_by("order_number", "days", "event").aggregate(n=waits.count())
+    found = waits(days, as_of=as_of)
+    return found.group_by("order_number", "days", "event").aggregate(n=found.count())
 
 
 PARTS = 20
@@ -232,14 +229,12 @@ def gap_parts(days: ir.Table, *, as_of: str) -> ir.Table:
     Gaps of one customer are alike, so intervals for all gaps are found by leaving out one part of
     the customers at a time.
     """
-    waits = _waits(days, as_of)
-    number = waits.first_day.delta(ibis.date("1970-01-01"), unit="day")
-    waits = waits.mutate(part=number % PARTS)
-    return waits.group_by("part", "days", "event").aggregate(n=waits.count())
+    found = waits(days, as_of=as_of)
+    return found.group_by("part", "days", "event").aggregate(n=found.count())
 
 
-def _waits(days: ir.Table, as_of: str) -> ir.Table:
-    """One row per purchase day: its number, the days to the next, and whether that came."""
+def waits(days: ir.Table, *, as_of: str) -> ir.Table:
+    """One row per purchase day: its number, the days to the next, whether that came, the part."""
     bought = purchase_days(days)
     window = ibis.window(group_by=bought.customer_id, order_by=bought.day)
     steps = bought.select(
@@ -249,7 +244,10 @@ def _waits(days: ir.Table, as_of: str) -> ir.Table:
         first_day=bought.day.min().over(ibis.window(group_by=bought.customer_id)),
     )  # fmt: skip
     until = steps.next_day.fill_null(ibis.date(as_of))
-    return steps.mutate(days=until.delta(steps.day, unit="day"), event=steps.next_day.notnull())
+    number = steps.first_day.delta(ibis.date("1970-01-01"), unit="day")
+    return steps.mutate(
+        days=until.delta(steps.day, unit="day"), event=steps.next_day.notnull(), part=number % PARTS
+    )
 
 
 def periods(days: ir.Table, facts: ir.Table) -> ir.Table:
@@ -293,7 +291,8 @@ def cohort_ages(days: ir.Table, facts: ir.Table) -> ir.Table:
     parts = []
     for unit, age in ages.items():
         aged = rows.mutate(age=age.cast("int64"), cohort=rows.cohort_day.truncate("M").cast("date"))
-        aged = aged.filter(aged.age.notnull() & (aged.age >= 0))
+        # A refund of an order from before the files may stand before the first order, in its month.
+        aged = aged.filter(aged.age.notnull() & (elapsed >= 0))
         parts += [cohort_part(aged, facts, unit, name) for name in ("all", "channel")]
     return ibis.union(*parts, distinct=False)
 
@@ -389,73 +388,6 @@ def acquisition(facts: ir.Table, spend: ir.Table, *, as_of: str) -> ir.Table:
         new_customers=both.new_customers.fill_null(0),
         **{name: both[name] for name in ("cost", "clicks", "leads")},
     )
-
-
-def experiment_moments(
-    days: ir.Table,
-    costs: ir.Table,
-    assignments: ir.Table,
-    experiments: ir.Table,
-    *,
-    as_of: str,
-) -> ir.Table:
-    """Experiment by arm: customers, and sums, squares and cross-products of what followed.
-
-    Intention to treat: every assigned customer counts, from the day of the first assignment for
-    ``window_days``; the covariate is margin of the 180 days before. Margin is less what serving
-    the customer cost on those days, so that a campaign pays for the calls it causes. A customer
-    put in two arms counts in the first, and is counted in ``switched``.
-    """
-    kept = ("customer_id", "day", "orders", "revenue", "margin", "margin_revenue")
-    zero = ibis.literal(0, "int64")
-    served = costs.select(
-        "customer_id",
-        day=costs.date,
-        orders=zero,
-        revenue=zero,
-        margin=-costs.amount,
-        margin_revenue=zero,
-    )
-    days = ibis.union(
-        days.select(*kept[:2], **{name: days[name].cast("int64") for name in kept[2:]}),
-        served,
-        distinct=False,
-    )
-    who = assignments.group_by("experiment_id", "customer_id").aggregate(
-        arm=assignments.arm.argmin(assignments.assigned_at),
-        assigned=assignments.assigned_date.min(),
-        arms=assignments.arm.nunique(),
-    )
-    length = experiment_list(experiments).select("experiment_id", "window_days")
-    who = who.join(length, "experiment_id")
-    seen = who.left_join(days, "customer_id").drop("customer_id_right")
-    age = seen.day.delta(seen.assigned, unit="day")
-    inside = age.notnull() & (age >= 0) & (age < seen.window_days)
-    early = age.notnull() & (age < 0) & (age >= -PRE_DAYS)
-    person = seen.group_by("experiment_id", "customer_id").aggregate(
-        arm=seen.arm.min(), window_days=seen.window_days.min(), arms=seen.arms.min(),
-        assigned=seen.assigned.min(),
-        orders=seen.orders.sum(where=inside).fill_null(0),
-        revenue=seen.revenue.sum(where=inside).fill_null(0),
-        margin=seen.margin.sum(where=inside).fill_null(0),
-        margin_revenue=seen.margin_revenue.sum(where=inside).fill_null(0),
-        pre_margin=seen.margin.sum(where=early).fill_null(0),
-    )  # fmt: skip
-    # Of 19 digits, so that their products have 38 (see _power).
-    exact = {
-        name: person[name].cast("decimal(19, 0)") for name in ("revenue", "margin", "pre_margin")
-    }
-    over = (person.assigned + person.window_days.as_interval("D")).cast("date")
-    return person.group_by("experiment_id", "arm").aggregate(
-        window_days=person.window_days.min(), n=person.count(),
-        complete=(over <= (ibis.date(as_of) + ibis.interval(days=1)).cast("date")).all(),
-        switched=person.count(where=person.arms > 1),
-        buyers=person.count(where=person.orders > 0), orders=person.orders.sum(),
-        margin_revenue=person.margin_revenue.sum(),
-        **{name: person[name].sum() for name in exact},
-        **{f"{name}_squares": (value * value).sum() for name, value in exact.items()},
-        margin_pre_margin=(exact["margin"] * exact["pre_margin"]).sum(),
-    )  # fmt: skip
 
 
 def assigned(assignments: ir.Table) -> ir.Table:

@@ -93,11 +93,6 @@ def _usual(found: pd.DataFrame) -> int | None:
     return int(known.loc[reached, "gap"].iloc[0])
 
 
-def late_tables(table: pd.DataFrame) -> list[str]:
-    """Name the tables that end too early."""
-    return list(table.loc[table["state"] == "late", "table"])
-
-
 def freshness_sentence(table: pd.DataFrame, end: object) -> str:
     """Say whether all tables reach the month's end, or which do not."""
     late = table[table["state"] == "late"]

@@ -52,7 +52,7 @@ def customer_segments(facts: ir.Table, orders: ir.Table, customers: ir.Table) ->
     )  # fmt: skip
     found = found.select("customer_id", "cohort_day", *DIMENSIONS)
     for name in DIMENSIONS:
-        found = _bounded(found.mutate(**{name: found[name].fill_null("unknown")}), name)
+        found = bounded(found.mutate(**{name: found[name].fill_null("unknown")}), name)
     return found.select("customer_id", "cohort_day", *DIMENSIONS)
 
 
@@ -65,7 +65,7 @@ def _largest(lines: ir.Table, column: str) -> ir.Table:
     return ranked.filter(ranked.place == 0).select("customer_id", column)
 
 
-def _bounded(table: ir.Table, column: str) -> ir.Table:
+def bounded(table: ir.Table, column: str) -> ir.Table:
     """Keep the values of most customers, and call the rest 'other'."""
     counts = table.group_by(kept=table[column]).aggregate(n=table.count())
     order = ibis.window(order_by=[counts.n.desc(), counts.kept])

@@ -1,0 +1,192 @@
+"""What reading an experiment costs: ten million assigned customers, engine against pandas.
+
+Both sides start from the same Parquet files (customer-days and assignments) and give the same
+numbers: raw difference and CUPED for conversion, orders, revenue and margin in the declared window,
+with standard errors that allow for unequal spread. The engine side runs the summaries of the
+workbook and its readout from moments; the other joins and sums in pandas and fits statsmodels'
+OLS with HC2 errors. Each side is a process of its own; quoted are medians, ratios, peak memory.
+
+    python benchmarks/readout.py --customers 10000000 --runs 1
+"""
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+import duckdb
+
+_ROOT = Path(__file__).resolve().parent.parent
+_TARGET = _ROOT / "reports" / "benchmarks" / "readout.md"
+_METRICS = ("converted", "orders", "revenue", "margin")
+_DAYS = """
+COPY (
+    SELECT 'C' || lpad(i::VARCHAR, 9, '0') AS customer_id,
+        (DATE '2026-01-01' + ((hash(i * 7 + k) % 240)::INTEGER - 180))::DATE AS day,
+        1::BIGINT AS orders, 1::BIGINT AS units,
+        (500 + hash(i * 13 + k) % 9000)::BIGINT AS revenue,
+        ((500 + hash(i * 13 + k) % 9000) * 2 // 5)::BIGINT AS margin,
+        (500 + hash(i * 13 + k) % 9000)::BIGINT AS margin_revenue,
+        0::BIGINT AS refunds, 0::BIGINT AS cost, 0::BIGINT AS order_cost
+    FROM range({customers}) people(i), range(3) orders(k)
+    WHERE hash(i + 31 * k) % 100 < 60 - 25 * k
+) TO '{folder}/days.parquet' (FORMAT PARQUET)
+"""
+_ASSIGNED = """
+COPY (
+    SELECT 'test' AS experiment_id, 'C' || lpad(i::VARCHAR, 9, '0') AS customer_id,
+        CASE WHEN hash(i + 5) % 2 = 0 THEN 'control' ELSE 'mail' END AS arm,
+        NULL::VARCHAR AS factors,
+        TIMESTAMP '2026-01-01 00:00:00' AS assigned_at, DATE '2026-01-01' AS assigned_date
+    FROM range({customers}) people(i)
+) TO '{folder}/assignments.parquet' (FORMAT PARQUET)
+"""
+
+
+def engine_side(folder: Path) -> dict[str, list[float]]:
+    """Read the experiment as the workbook does: summaries in the engine, effects from moments."""
+    import ibis
+
+    from helpers.experiments import cuped, effects
+    from helpers.sources.typed import clean_schema
+    from helpers.summaries import experiments
+
+    con = ibis.duckdb.connect(threads=2, memory_limit="1GB", temp_directory=str(folder / "spill"))
+    con.raw_sql("SET preserve_insertion_order = false")
+    days = con.read_parquet(str(folder / "days.parquet"))
+    assignments = con.read_parquet(str(folder / "assignments.parquet"))
+
+    def empty(name: str) -> ibis.Table:
+        return ibis.memtable([], schema=clean_schema(name))
+
+    declared = ibis.memtable(
+        [dict.fromkeys(clean_schema("experiments")) | {"experiment_id": "test", "window_days": 30}],
+        schema=clean_schema("experiments"),
+    )
+    first = days.group_by("customer_id").aggregate(cohort_day=days.day.min())
+    facts = first.mutate(channel=ibis.literal("all"))
+    people = experiments.experiment_people(
+        days, empty("service_costs"), empty("touchpoints"), assignments, declared, facts,
+        windows=(14,),
+    )  # fmt: skip
+    con.to_parquet(people, str(folder / "people.parquet"))
+    people = con.read_parquet(str(folder / "people.parquet"))
+    moments = experiments.experiment_moments(people, as_of="2026-06-30", windows=())
+    exact = [column for column, kind in moments.schema().items() if kind.is_decimal()]
+    floats = {column: moments[column].cast("float64") for column in exact}
+    arms = effects.arms_of(con.execute(moments.mutate(**floats)))
+    found = {}
+    for name in _METRICS:
+        raw = effects.difference(arms["control"], arms["mail"], name)
+        less = cuped.adjusted(
+            arms["control"], arms["mail"], name, covariates=("pre", "missing"),
+            theta=cuped.pooled_theta(list(arms.values()), name, ("pre", "missing")),
+        )  # fmt: skip
+        found[name] = [float(x) for x in (raw.value, raw.se, less.value, less.se)]
+    return found
+
+
+def pandas_side(folder: Path) -> dict[str, list[float]]:
+    """Read it with data frames and statsmodels: join, sum by customer, least squares."""
+    import numpy as np
+    import pandas as pd
+    import statsmodels.api as sm
+
+    who = pd.read_parquet(folder / "assignments.parquet", columns=["customer_id", "arm"])
+    days = pd.read_parquet(
+        folder / "days.parquet", columns=["customer_id", "day", "orders", "revenue", "margin"]
+    )
+    age = (pd.to_datetime(days["day"]) - pd.Timestamp("2026-01-01")).dt.days
+    inside, before = age.between(0, 29), age.between(-180, -1)
+    window = days[inside].groupby("customer_id")[["orders", "revenue", "margin"]].sum()
+    earlier = days[before].groupby("customer_id")["margin"].sum().rename("pre")
+    known = days[age < 0].groupby("customer_id")["orders"].sum().rename("known")
+    rows = who.merge(window, "left", "customer_id").merge(earlier, "left", "customer_id")
+    rows = rows.merge(known, "left", "customer_id")
+    missing = rows["known"].isna().astype(float)
+    rows = rows.fillna({"orders": 0, "revenue": 0, "margin": 0, "pre": 0})
+    rows["converted"] = (rows["orders"] > 0).astype(float)
+    treated = (rows["arm"] == "mail").astype(float)
+    plain = np.column_stack([np.ones(len(rows)), treated])
+    adjusted = np.column_stack([plain, rows["pre"], missing])
+    found = {}
+    for name in _METRICS:
+        y = rows[name].to_numpy(float)
+        raw = sm.OLS(y, plain).fit(cov_type="HC2")
+        less = sm.OLS(y, adjusted).fit(cov_type="HC2")
+        found[name] = [raw.params[1], raw.bse[1], less.params[1], less.bse[1]]
+    return {name: [float(x) for x in values] for name, values in found.items()}
+
+
+def _run(side: str, folder: Path) -> dict:
+    """Run one side in a process of its own."""
+    command = [sys.executable, __file__, "--side", side, "--folder", str(folder)]
+    out = subprocess.run(command, check=True, capture_output=True, text=True, cwd=_ROOT)
+    return json.loads(out.stdout.splitlines()[-1])
+
+
+def _page(customers: int, runs: dict[str, list[dict]]) -> str:
+    middle = {
+        side: {key: statistics.median(run[key] for run in each) for key in ("seconds", "megabytes")}
+        for side, each in runs.items()
+    }
+    engine, frames = middle["engine"], middle["pandas"]
+    lines = [
+        "# Reading an experiment: the engine against pandas and statsmodels",
+        "",
+        f"{customers:,} assigned customers, the same files, the same figures (four metrics, raw "
+        "and",
+        "CUPED). Medians of one process each, on two shared cores.",
+        "",
+        "| side | seconds | peak memory |",
+        "|---|---|---|",
+        f"| engine, then moments | {engine['seconds']:.1f} | {engine['megabytes']:,.0f} MB |",
+        f"| pandas and statsmodels | {frames['seconds']:.1f} | {frames['megabytes']:,.0f} MB |",
+        f"| ratio | {frames['seconds'] / engine['seconds']:.1f} times as fast | "
+        f"{engine['megabytes'] / frames['megabytes']:.2f} of the memory |",
+        "",
+        "| metric | difference, engine | difference, pandas | CUPED, engine | CUPED, pandas |",
+        "|---|---|---|---|---|",
+    ]
+    ours, theirs = (runs[side][0]["found"] for side in ("engine", "pandas"))
+    for name in _METRICS:
+        cells = [f"{v[i]:.6g} ({v[i + 1]:.4g})" for i in (0, 2) for v in (ours[name], theirs[name])]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += ["", "Money in cents; in brackets the standard error (Welch, and HC2).", ""]
+    return "\n".join(lines)
+
+
+@click.command()
+@click.option("--customers", default=10_000_000, help="assigned customers")
+@click.option("--runs", default=1, help="runs of each side, in turn")
+@click.option("--side", default="", hidden=True)
+@click.option("--folder", default="", hidden=True)
+def main(customers: int, runs: int, side: str, folder: str) -> None:
+    """Time both sides in turn and write the page."""
+    if side:
+        started = time.perf_counter()
+        found = {"engine": engine_side, "pandas": pandas_side}[side](Path(folder))
+        taken = time.perf_counter() - started
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({"found": found, "seconds": taken, "megabytes": peak}))
+        return
+    with tempfile.TemporaryDirectory() as made:
+        con = duckdb.connect()
+        for text in (_DAYS, _ASSIGNED):
+            con.execute(text.format(customers=customers, folder=made))
+        results: dict[str, list[dict]] = {"engine": [], "pandas": []}
+        for _ in range(runs):
+            for name, each in results.items():
+                each.append(_run(name, Path(made)))
+    page = _page(customers, results)
+    print(page)
+    _TARGET.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""What the pictures of the predictive CLV notebook show, in words (see "
+"`helpers.chapters.findings`)."""
+
+import pandas as pd
+
+from helpers.chapters.findings import Finding, Money, month_of, nothing
+from helpers.models.backtest import BackTest
+from helpers.models.calendar import SeasonCheck
+from helpers.models.drift import Drift
+from helpers.show import count, label, percent, ratio
+
+
+def clv_tiers(table: pd.DataFrame, money: Money, reason: str) -> Finding:
+    """The forecast of value by tier of customers, or the reason why there is none."""
+    if table.empty:
+        return nothing(f"There is no forecast for these customers. {reason}")
+    top, last = table.iloc[0], table.iloc[-1]
+    return Finding(
+        f"The {top['tier']} of customers are expected to bring {percent(top['share'])} of value",
+        f"Points with intervals of expected value per customer by tier: {top['tier']} "
+        f"{money(top['per_customer'])}, {last['tier']} {money(last['per_customer'])}.",
+        f"A customer of the {top['tier']} is expected to bring {money(top['per_customer'])} "
+        f"(90% interval of the tier's mean {money(top['low'])} to {money(top['high'])}), one of "
+        f"the {last['tier']} {money(last['per_customer'])}.",
+    )
+
+
+def holdout(check: BackTest, money: Money) -> Finding:
+    """The model used against what customers did, by tenths of customers, on the newest origin."""
+    if check.reason:
+        return nothing(f"No check against history is possible. {check.reason}")
+    rows = check.scores[check.scores["measure"] == "money"]
+    rows = rows[rows["origin"] == rows["origin"].max()].set_index("rule")
+    used = rows.loc[check.choice.used]
+    top = check.deciles.iloc[0]
+    return Finding(
+        f"{check.choice.used} said {money(used['forecast'])}, and {money(used['actual'])} came",
+        "Bars beside each other of money per customer by tenth of customers, ranked by forecast: "
+        f"the top tenth was forecast {money(top['forecast'] / top['customers'])} and brought "
+        f"{money(top['actual'] / top['customers'])} each.",
+        f"From {used['origin']:%d %B %Y} to {used['end']:%d %B %Y} the {count(used['customers'])} "
+        f"customers known by then brought {money(used['actual'])}; {check.choice.used} said "
+        f"{money(used['forecast'])}, off by {percent(used['bias'], 1)}. Tenth by tenth, the "
+        "errors add "
+        f"up to {percent(used['decile_error'], 1)} of the total; its ranking reaches a Gini of "
+        f"{ratio(used['gini'])}, where 1 is the true order.",
+    )
+
+
+def holdout_bins(check: BackTest) -> Finding:
+    """Orders held out, by how often customers had bought before."""
+    if check.reason:
+        return nothing("Without a check there is nothing to compare.")
+    table, used = check.bins, check.choice.used
+    off = (table[used] - table["actual"]).abs()
+    worst = table.loc[(off * table["customers"]).idxmax()]
+    return Finding(
+        "How often customers bought before says how often they bought after",
+        "Bars beside each other of held-out orders per customer by earlier repeat purchases: "
+        "actual, "
+        f"{used} and {check.choice.naive}.",
+        f"Most orders were missed among customers with {worst['frequency']} repeat purchase days: "
+        f"{ratio(worst['actual'])} each, where {used} said {ratio(worst[used])} and "
+        f"{check.choice.naive} {ratio(worst[check.choice.naive])}.",
+    )
+
+
+def season(found: SeasonCheck) -> Finding:
+    """Held-out months with and without the season."""
+    if found.months is None:
+        return nothing(f"No season is used. {found.reason}")
+    less = 1 - found.seasonal_error / found.plain_error if found.plain_error else 0.0
+    word = "halves" if less >= 0.5 else "lowers" if less > 0 else "does not lower"
+    used = "it is used" if found.helps else "it is not used"
+    return Finding(
+        f"Knowing the season {word} the error of a quarter's orders",
+        "Lines of orders by month of the customers known at the cut-off: actual, forecast "
+        "without and "
+        f"with season; summed errors by quarter {count(found.plain_error)} and "
+        f"{count(found.seasonal_error)}.",
+        f"After {found.cutoff:%d %B %Y}, errors by quarter add up to {count(found.plain_error)} "
+        "orders "
+        f"without season and {count(found.seasonal_error)} with it, of "
+        f"{count(found.months['actual'].sum())} orders: {used}.",
+    )
+
+
+def forecast_months(months: pd.DataFrame, money: Money) -> Finding:
+    """Revenue month by month, customers of today and to come."""
+    if months.empty:
+        return nothing("Without a forecast there is nothing to show month by month.")
+    best, least = months.loc[months["revenue"].idxmax()], months.loc[months["revenue"].idxmin()]
+    return Finding(
+        f"{month_of(best['start'])} is expected to be the best month, with "
+        f"{money(best['revenue'])}",
+        f"Line with a band of expected revenue by month: most {money(best['revenue'])} in "
+        f"{month_of(best['start'])}, least {money(least['revenue'])} in "
+        f"{month_of(least['start'])}.",
+        f"{month_of(best['start'])}: {money(best['revenue'])} (90% interval "
+        f"{money(best['revenue_low'])} to {money(best['revenue_high'])}). Over these months "
+        "revenue "
+        f"adds up to {money(months['revenue'].sum())} and the margin left after service to "
+        f"{money(months['net'].sum())}.",
+    )
+
+
+def model_fit(table: pd.DataFrame) -> Finding:
+    """Customers by repeat purchase days, counted and expected."""
+    if table.empty:
+        return nothing("Without a model there is nothing to hold against the counts.")
+    wide = table.pivot(index="repeat_days", columns="what", values="customers")
+    zero = wide.loc["0"]
+    gap = (wide["model"] - wide["customers"]).abs().sum() / 2 / wide["customers"].sum()
+    return Finding(
+        f"The model puts {percent(gap, 1)} of customers in the wrong frequency",
+        f"Bars beside each other by repeat purchase days: customers counted and as the model "
+        f"expects; without a repeat {count(zero['customers'])} and {count(zero['model'])}.",
+        f"{count(zero['customers'])} customers never bought again, the model expects "
+        f"{count(zero['model'])}; over all frequencies {percent(gap, 1)} of customers are "
+        "misplaced.",
+    )
+
+
+def drift(found: Drift) -> Finding:
+    """Cohorts compared by what a new customer is expected to buy in a year."""
+    if found.reason:
+        return nothing(f"Cohorts cannot be compared. {found.reason}")
+    table = found.cohorts.iloc[:-1]
+    apart = table[table["apart"]]
+    everyone = found.cohorts.iloc[-1]
+    newest = table.iloc[-1]
+    title = (
+        "Cohorts differ: fit them apart, or look for what changed"
+        if found.advice == "split"
+        else "One model is enough for all cohorts"
+    )
+    odd = ", ".join(apart["cohort"])
+    return Finding(
+        title,
+        "Points with intervals of repeat purchases that a new customer is expected to make in a "
+        "year, "
+        f"by cohort: all {ratio(everyone['expected'])}, {newest['cohort']} "
+        f"{ratio(newest['expected'])}.",
+        f"A new customer is expected to buy {ratio(everyone['expected'])} times again in a year, "
+        "one "
+        f"of the newest cohorts ({newest['cohort']}) {ratio(newest['expected'])} (95% interval "
+        f"{ratio(newest['low'])} to {ratio(newest['high'])}). "
+        + (f"Apart from the rest: {odd}. " if odd else "No cohort stands clearly apart. ")
+        + "By Akaike's criterion, models by cohort are "
+        f"{'better' if found.gain > 0 else 'worse'} by "
+        f"{count(abs(found.gain), 1)}: {'split' if found.advice == 'split' else 'keep one model'}.",
+    )
+
+
+def thirds(table: pd.DataFrame, money: Money) -> Finding:
+    """Value per customer by third of recency, frequency and spend."""
+    again = table[table["by"] != "no repeat"]
+    if again.empty:
+        return nothing("Without a forecast nobody has a value to compare.")
+    spans = again.groupby("by")["per_customer"].agg(lambda v: v.iloc[-1] / v.iloc[0])
+    most = spans.idxmax()
+    top = again[(again["by"] == most) & (again["third"] == "3")].iloc[0]
+    low = again[(again["by"] == most) & (again["third"] == "1")].iloc[0]
+    return Finding(
+        f"{label(most).capitalize()} sets customers apart most",
+        "Bars beside each other of value per customer by third of recency, frequency and spend; by "
+        f"{most} from {money(low['per_customer'])} to {money(top['per_customer'])}.",
+        f"By {most}, the upper third is worth {money(top['per_customer'])} a customer and the "
+        "lower "
+        f"third {money(low['per_customer'])}.",
+    )
+
+
+def what_if(table: pd.DataFrame, money: Money) -> Finding:
+    """The value under other rates of leaving and other paces."""
+    if table.empty:
+        return nothing("Without a forecast nothing can be changed about it.")
+    plain = table[(table["frequency"] == 1) & (table["margin"] == 0)].sort_values("churn")
+    first, last = plain.iloc[0], plain.iloc[-1]
+    return Finding(
+        f"Leaving {abs(first['churn'] - 1):.0%} less readily is worth "
+        f"{percent(first['change'], 1)}",
+        "Falling lines of value by how readily customers leave, side by side for paces of "
+        "buying: at "
+        f"today's pace from {money(first['value'])} to {money(last['value'])}.",
+        f"At today's pace and margin, {abs(first['churn'] - 1):.0%} less readiness to leave brings "
+        f"{money(first['value'])}, as much more {money(last['value'])}.",
+    )

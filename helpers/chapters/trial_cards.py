@@ -1,0 +1,319 @@
+"""From readout to decision: a card per experiment, the portfolio, and what it teaches the next."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from helpers import summaries
+from helpers.chapters import trial_checks, trial_readouts, trial_values
+from helpers.chapters.trials import Trial
+from helpers.experiments import decisions, effects, pooling, power
+from helpers.experiments.decisions import Rule
+from helpers.experiments.effects import Effect
+from helpers.experiments.readout import Metric, read_metrics
+from helpers.show import count, is_missing, label, percent, ratio
+from helpers.study import Study
+
+WITHHELD = "withheld"
+RULE = Rule()
+PRIOR = "a flat prior: nothing was taken as known before the test"
+NEXT = {
+    decisions.SHIP: "give it to all of these customers, and keep a hold-out to see it last",
+    decisions.STOP: "stop it, and test a bolder change",
+    decisions.EXTEND: "go on until the design sheet's number of customers is reached",
+    decisions.SEGMENTS: "give it to the segments that gain, and test it again on the others",
+    WITHHELD: "mend what the checks found, and assign anew",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """The decision on one treated arm, in money per assigned customer.
+
+    ``margin`` is the effect that decides (adjusted where anything was known before), ``net`` the
+    same less what treating a customer cost, fixed cost included; ``reason`` says why there is none.
+    """
+
+    experiment: str
+    arm: str
+    customers: int
+    verdict: str
+    why: str
+    margin: Effect
+    net: Effect
+    cost: float
+    odds: dict[str, float]
+    mroi: tuple[tuple[float, float, float], str]
+    break_even: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Read:
+    """An experiment with everything that was read of it."""
+
+    trial: Trial
+    checks: pd.DataFrame
+    fault: str
+    view: trial_values.Outlook | None
+    arms: dict
+    covariates: tuple[str, ...]
+    cards: tuple[Card, ...]
+
+
+def read_trial(study: Study, trial: Trial) -> Read:
+    """Read one experiment: checks first, then effects and the decision on every treated arm."""
+    checks = trial_checks.trust_checks(study, trial)
+    fault = trial_checks.fault(checks)
+    if fault:
+        cards = tuple(_withheld(trial, arm, fault) for arm in trial.treated or [""])
+        return Read(trial, checks, fault, None, {}, trial_values.COVARIATES, cards)
+    view = trial_values.outlook(study, trial)
+    arms, covariates = trial_values.scored_arms(study, trial, view)
+    metric = Metric("margin", "margin", covariates=covariates)
+    found = read_metrics(arms, trial.control, [metric]).set_index("arm")
+    cards = tuple(_card(study, trial, view, found.loc[arm], arm) for arm in trial.treated)
+    return Read(trial, checks, fault, view, arms, covariates, cards)
+
+
+def _withheld(trial: Trial, arm: str, fault: str) -> Card:
+    none = Effect(*[np.nan] * 5)
+    sizes = trial.facts.set_index("arm")["customers"]
+    cost = np.nan if arm not in sizes else trial.cost_each(arm)
+    customers = int(sizes.get(arm, 0))
+    odds = decisions.odds(none)
+    empty = ((np.nan,) * 3, fault)
+    return Card(
+        trial.experiment, arm, customers, WITHHELD, fault, none, none, cost, odds, empty, {}
+    )
+
+
+def _card(study: Study, trial: Trial, view: trial_values.Outlook, row: pd.Series, arm: str) -> Card:
+    margin = Effect(*(float(row[f"decisive_{part}"]) for part in Effect._fields))
+    customers = int(row["n"])
+    cost = trial.cost_each(arm) + trial.fixed_cost(arm) / customers
+    net = decisions.less_cost(margin, cost)
+    segments, family = trial_values.by_segment(study, trial, view, arm, measure="margin")
+    best = segments["low"].max() - trial.cost_each(arm)
+    verdict, why = decisions.verdict(
+        net, RULE, segments_differ=family.q_p < 0.05, segment_low=best, can_extend=True
+    )
+    return Card(
+        trial.experiment, arm, customers, verdict, why, margin, net, cost, decisions.odds(net),
+        decisions.mroi(margin, cost), decisions.break_even(margin, cost, float(row["control"])),
+    )  # fmt: skip
+
+
+# -- the card on the page --------------------------------------------------------------------------
+
+
+def rule_sentence(study: Study, trial: Trial) -> str:
+    """Print the hypothesis, the metric and the rule as they were declared, before any result."""
+    about = trial.about
+    believed = about["hypothesis"] if isinstance(about["hypothesis"], str) else ""
+    rule = about.get("rule") if isinstance(about.get("rule"), str) else ""
+    said = f"Hypothesis: {label(believed, 200)}" if believed else "No hypothesis was declared."
+    metric = about["metric"] if isinstance(about["metric"], str) else "margin per customer"
+    own = f" The experiment's own rule: {label(rule, 200)}." if rule else ""
+    return (
+        f"**{label(trial.name)}** ({label(trial.experiment)}), read after {count(trial.window)} "
+        "days "
+        f"on {label(metric.replace('_', ' '))}. {said} Rule: ship when the odds of profit reach "
+        f"{percent(RULE.ship_at)}, stop when they fall to {percent(RULE.stop_at)}, go on in "
+        f"between.{own}"
+    )
+
+
+def card_table(study: Study, read: Read) -> pd.DataFrame:
+    """Write the decision of each treated arm: net gain, odds, losses, return, verdict."""
+    rows = []
+    for card in read.cards:
+        (value, low, high), _ = card.mroi
+        net = [study.money(x, 2) for x in (card.net.value, card.net.low, card.net.high)]
+        rows.append(
+            {
+                "arm": card.arm, "net gain": "{} ({} to {})".format(*net),
+                "odds of profit": percent(card.odds["profit"]),
+                "loss if wrong": f"{study.money(card.odds['loss_ship'], 2)} shipped, "
+                f"{study.money(card.odds['loss_stop'], 2)} stopped",
+                "cost": study.money(card.cost, 2),
+                "margin per unit spent": f"{ratio(value)} ({ratio(low)} to {ratio(high)})",
+                "may cost up to": study.money(card.break_even.get("cost"), 2),
+                "verdict": card.verdict,
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def summary(study: Study, read: Read) -> str:
+    """Write the short summary of an experiment, linked to the core metric, with the next step."""
+    parts = []
+    for card in read.cards:
+        if card.verdict == WITHHELD:
+            parts.append(
+                f"{label(card.arm or read.trial.name)}: **withheld**, {label(card.why, 300)}"
+            )
+            continue
+        total = [
+            study.money(x * card.customers) for x in (card.net.value, card.net.low, card.net.high)
+        ]
+        parts.append(
+            f"{label(card.arm)}: **{card.verdict}**, {card.why}; over its {count(card.customers)} "
+            f"customers it earned {total[0]} after all cost ({total[1]} to {total[2]})"
+        )
+    pulled = (
+        []
+        if read.fault
+        else [trial_readouts.pull_forward(read.trial, a) for a in read.trial.treated]
+    )
+    if any(found for found, _ in pulled):
+        parts.append("orders were brought forward, so a longer window decides")
+    verdicts = [card.verdict for card in read.cards]
+    lead = next((v for v in NEXT if v in verdicts), WITHHELD)
+    return (
+        f"{'. '.join(parts)}. {core_sentence(study, read)} Next: {NEXT[lead]}. Stands on {PRIOR}."
+    )
+
+
+def core_sentence(study: Study, read: Read) -> str:
+    """Say what the best arm would be for the shop's core metric, margin or revenue per day."""
+    goal = getattr(study.shop, "core_metric", None)
+    name = getattr(goal, "name", "margin_per_day")
+    sure = [card for card in read.cards if card.verdict == decisions.SHIP]
+    if not sure or name != "margin_per_day":
+        return f"For the core metric ({label(name.replace('_', ' '))}) nothing is counted on."
+    best = max(sure, key=lambda card: card.net.value)
+    day = [
+        x * best.customers / read.trial.window
+        for x in (best.net.value, best.net.low, best.net.high)
+    ]
+    low, high = study.money(day[1], 2), study.money(day[2], 2)
+    return (
+        f"For the core metric (margin per day) {label(best.arm)} meant {study.money(day[0], 2)} "
+        "a day "
+        f"({low} to {high}) while its window ran, with as many customers as the test had."
+    )
+
+
+# -- the portfolio ---------------------------------------------------------------------------------
+
+
+def portfolio(study: Study, reads: list[Read]) -> pd.DataFrame:
+    """Read all campaigns together: net gain per customer, drawn to their mean by its noise.
+
+    One row per treated arm that may be read: experiment, arm, net, low, high, kept (share of the
+    own figure), shrunk, shrunk_low, shrunk_high, verdict. The largest of many is too large, so plan
+    with the shrunk figure.
+    """
+    cards = [card for read in reads for card in read.cards if card.verdict != WITHHELD]
+    columns = ["experiment", "arm", "net", "low", "high", "kept", "shrunk", "shrunk_low",
+               "shrunk_high", "verdict"]  # fmt: skip
+    if not cards:
+        return pd.DataFrame(columns=columns)
+    drawn = pooling.shrunk([card.net.value for card in cards], [card.net.se for card in cards])
+    found = pd.DataFrame(
+        {"experiment": [c.experiment for c in cards], "arm": [c.arm for c in cards],
+         "net": [c.net.value for c in cards], "low": [c.net.low for c in cards],
+         "high": [c.net.high for c in cards], "verdict": [c.verdict for c in cards]}
+    )  # fmt: skip
+    return found.assign(
+        kept=drawn["kept"],
+        shrunk=drawn["shrunk"],
+        shrunk_low=drawn["low"],
+        shrunk_high=drawn["high"],
+    )[columns]
+
+
+def prior_of(table: pd.DataFrame) -> tuple[float, float]:
+    """Say what the past teaches of the next campaign: mean and spread of its net gain."""
+    ses = (table["high"] - table["low"]) / (2 * 1.96)
+    return pooling.prior(table["net"], ses) if len(table) else (np.nan, np.nan)
+
+
+def portfolio_sentence(study: Study, table: pd.DataFrame) -> str:
+    """Say what all campaigns together teach the next one."""
+    if table.empty:
+        return "No campaign may be read, so the next one starts without anything to go by."
+    mean, sd = prior_of(table)
+    if is_missing(mean):
+        return "Fewer than three campaigns may be read: too few to say what the next will bring."
+    low, high = mean - 1.96 * sd, mean + 1.96 * sd
+    ses = pooling.heterogeneity(table["net"], (table["high"] - table["low"]) / (2 * 1.96))
+    differ = "differ beyond chance" if ses[2] < 0.05 else "do not differ beyond chance"
+    return (
+        f"The {count(len(table))} arms {differ}; as one family they gained "
+        f"{study.money(mean, 2)} per customer, and the next campaign is likely to bring between "
+        f"{study.money(low, 2)} and {study.money(high, 2)}. Plan it with that, not with the "
+        "best one."
+    )
+
+
+def log(study: Study, reads: list[Read]) -> list[dict]:
+    """Give what later pages need of each arm: effect with interval or the reason, verdict, next.
+
+    One row per arm: experiment_id, arm, effect, low, high (margin per customer over control, before
+    the campaign's own cost), reason (empty where the effect may be read), verdict and next.
+    """
+    return [
+        {
+            "experiment_id": card.experiment, "arm": card.arm, "effect": card.margin.value,
+            "low": card.margin.low, "high": card.margin.high,
+            "reason": card.why if card.verdict == WITHHELD else "", "verdict": card.verdict,
+            "next": NEXT[card.verdict],
+        }
+        for read in reads
+        for card in read.cards
+    ]  # fmt: skip
+
+
+def forest(reads: list[Read]) -> pd.DataFrame:
+    """Give the effect on margin of every arm that may be read, and the smallest it could see."""
+    controls = {r.trial.experiment: r.arms[r.trial.control] for r in reads if not r.fault}
+    rows = [
+        {"experiment": f"{card.experiment}: {card.arm}", "effect": card.margin.value,
+         "low": card.margin.low, "high": card.margin.high, "se": card.margin.se,
+         "control_margin": float(effects.mean(controls[card.experiment], "margin")),
+         "verdict": card.verdict}
+        for read in reads
+        for card in read.cards
+        if card.verdict != WITHHELD
+    ]  # fmt: skip
+    columns = ["experiment", "effect", "low", "high", "se", "control_margin", "verdict"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(smallest_effect=power.smallest_effect(table["se"]))
+
+
+def zeros(study: Study, reads: list[Read]) -> pd.DataFrame:
+    """Check what has to add up: customers, money to the cent, segments, parts; all zero."""
+    assigned = summaries.load(study, "assigned").set_index("experiment_id")["customers"]
+    money = summaries.load(study, "assigned_revenue").set_index("experiment_id")["revenue"]
+    gaps = dict.fromkeys(_ZEROS, 0.0)
+    for read in reads:
+        trial = read.trial
+        rows = trial.moments[trial.moments["window_days"] == trial.window]
+        gaps["customers"] += abs(assigned[trial.experiment] - rows["assigned"].sum())
+        gaps["facts"] += abs(assigned[trial.experiment] - trial.facts["customers"].sum())
+        if trial.complete:
+            gaps["revenue"] += round(abs(rows["revenue"].sum() - money[trial.experiment]), 2)
+        if read.fault:
+            continue
+        days = summaries.load(study, "experiment_days")
+        days = days[(days["experiment_id"] == trial.experiment) & (days["day"] < trial.window)]
+        gaps["days"] += round(abs(days["margin"].sum() - rows["margin"].sum()), 2)
+        for arm in trial.treated:
+            table, _ = trial_values.by_segment(study, trial, read.view, arm, measure="margin")
+            whole = (table["size"] * table["value"]).sum()
+            gaps["segments"] += abs(whole - table["shrunk_total"].sum())
+            gaps["decomposition"] += trial_readouts.parts_gap(trial, read.arms, arm)
+    named = [(text, gaps[name]) for name, text in _ZEROS.items()]
+    return pd.DataFrame(named, columns=["check", "difference"]).round(2)
+
+
+_ZEROS = {
+    "customers": "Assigned customers less customers in the moments",
+    "facts": "Assigned customers less customers in the checks",
+    "revenue": "Revenue of the arms less orders of assigned customers in the window",
+    "days": "Margin of the days less margin of the window",
+    "segments": "Segments x sizes less shrunk segments x sizes",
+    "decomposition": "Buyers' part and baskets' part less the difference in revenue",
+}

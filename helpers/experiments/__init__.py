@@ -1,0 +1,1 @@
+"""Did it work? Experiments read from the moments of their arms, planned, pooled and decided."""

@@ -1,0 +1,127 @@
+"""What a design sheet and targeting need: the shop's own windows, and a bounded sample."""
+
+import ibis
+from ibis.expr import types as ir
+
+from helpers.summaries.experiments import WINDOWS, moment_sums, money_days
+from helpers.summaries.expressions import (
+    PRE_DAYS,
+    counted_lines,
+    experiment_list,
+    purchase_days,
+)
+
+# Who could be assigned: customers with an order in the year before.
+ACTIVE_DAYS = 365
+_METRICS = ("converted", "orders", "revenue", "margin")
+
+
+def shop_windows(days: ir.Table, costs: ir.Table, *, as_of: str) -> ir.Table:
+    """Windows: what customers of the last year did in the days up to ``as_of``, as moments.
+
+    For each window of so many days: ``n`` customers with an order in the 365 days before it, and
+    sums, squares and products as in `experiment_moments`, as if all had been assigned on its first
+    day. ``joined`` counts the customers whose first order fell into it.
+    """
+    rows = money_days(days, costs)
+    return ibis.union(*(_shop_window(rows, window, as_of) for window in WINDOWS), distinct=False)
+
+
+def _shop_window(rows: ir.Table, window: int, as_of: str) -> ir.Table:
+    start = (ibis.date(as_of) - ibis.interval(days=window - 1)).cast("date")
+    back = start.delta(rows.day, unit="day")
+    inside, before = back <= 0, back > 0
+    recent = before & (back <= PRE_DAYS)
+    each = rows.group_by("customer_id").aggregate(
+        eligible=rows.orders.sum(where=before & (back <= ACTIVE_DAYS)).fill_null(0),
+        ever=rows.orders.sum(where=before).fill_null(0),
+        orders=rows.orders.sum(where=inside).fill_null(0),
+        revenue=rows.revenue.sum(where=inside).fill_null(0),
+        margin=rows.margin.sum(where=inside).fill_null(0),
+        pre=rows.margin.sum(where=recent).fill_null(0),
+    )
+    joined = each.aggregate(joined=each.count(where=(each.ever == 0) & (each.orders > 0)))
+    done = each.filter(each.eligible > 0)
+    done = done.mutate(
+        converted=(done.orders > 0).cast("int64"), missing=ibis.literal(0, "int64"),
+        **{name: done[name].cast("int64") for name in ("orders", "revenue", "margin", "pre")},
+    )  # fmt: skip
+    sums = {name: value.fill_null(0) for name, value in moment_sums(done, _METRICS).items()}
+    found = done.aggregate(n=done.count(), **sums).cross_join(joined)
+    return found.mutate(window_days=ibis.literal(window, "int64"))
+
+
+def assigned_revenue(orders: ir.Table, assignments: ir.Table, experiments: ir.Table) -> ir.Table:
+    """Experiments: revenue of the order lines of assigned customers in the declared window.
+
+    Straight from the lines, by another way than `experiment_moments`, which has to agree with it.
+    """
+    first = assignments.group_by("experiment_id", "customer_id").aggregate(
+        day=assignments.assigned_date.min()
+    )
+    length = experiment_list(experiments).select("experiment_id", "window_days")
+    first = first.join(length, "experiment_id")
+    first = first.mutate(end=(first.day + first.window_days.as_interval("D")).cast("date"))
+    lines = counted_lines(orders).select("revenue", c="customer_id", sold="day")
+    found = first.join(
+        lines,
+        [first.customer_id == lines.c, lines.sold >= first.day, lines.sold < first.end],
+    )
+    sums = found.group_by("experiment_id").aggregate(revenue=found.revenue.sum())
+    every = first.select("experiment_id").distinct()
+    both = every.left_join(sums, "experiment_id").drop("experiment_id_right")
+    return both.mutate(revenue=both.revenue.fill_null(0).cast("int64"))
+
+
+def known_spends(days: ir.Table, *, split: str) -> ir.Table:
+    """Distinct repeat spends up to the day ``split``: as `spend_states`, as known then."""
+    bought = purchase_days(days)
+    bought = bought.filter(bought.day <= ibis.date(split))
+    first = bought.group_by(c="customer_id").aggregate(first=bought.day.min())
+    again = bought.join(first, bought.customer_id == first.c)
+    again = again.filter((again.day > again["first"]) & (again.revenue > 0))
+    each = again.group_by("customer_id").aggregate(
+        frequency=again.count(), total_spend=again.revenue.sum()
+    )
+    return each.group_by("frequency", "total_spend").aggregate(n=each.count())
+
+
+def experiment_rows(
+    people: ir.Table, days: ir.Table, experiment: str, *, most: int, as_of: str
+) -> ir.Table:
+    """A bounded sample of one experiment's customers, without their ids, for what learns from rows.
+
+    At most ``most`` customers, by a hash of the id. One row per customer whose declared window is
+    over: arm, channel, known; ``margin``, ``converted`` and ``revenue`` of the window; what was
+    known before the start: ``pre``, ``frequency``, ``recency`` and ``tenure`` in days, ``spend``;
+    and ``placebo``, margin of as many days before the start, which no campaign could have moved.
+    """
+    until = (ibis.date(as_of) + ibis.interval(days=1)).cast("date")
+    done = people.filter(people.experiment_id == experiment)
+    done = done.filter((done.assigned + done.declared.as_interval("D")).cast("date") <= until)
+    order = ibis.window(order_by=[done.customer_id.hash(), done.customer_id])
+    done = done.mutate(place=ibis.row_number().over(order)).filter(lambda t: t.place < most)
+    told = done.select("customer_id", "start", "declared")
+    money = days.select("day", "orders", "revenue", "margin", c="customer_id")
+    rows = told.join(money, told.customer_id == money.c)
+    back = rows.start.delta(rows.day, unit="day")
+    each = rows.group_by(c="customer_id").aggregate(
+        **_history(rows, back),
+        placebo=rows.margin.sum(where=(back > 0) & (back <= rows.declared)),
+    )  # fmt: skip
+    both = done.left_join(each, done.customer_id == each.c)
+    kept = {name: both[name].fill_null(0) for name in each.columns if name != "c"}
+    return both.select(
+        "arm", "channel", "tier", "known", "pre", margin=both.margin_declared,
+        revenue=both.revenue_declared, converted=(both.orders_declared > 0).cast("int64"), **kept,
+    )  # fmt: skip
+
+
+def _history(rows: ir.Table, back: ir.IntegerColumn) -> dict[str, ir.Scalar]:
+    """Sum up what was known so many days before: orders, recency, tenure, spend, recent margin."""
+    before, bought = back > 0, (back > 0) & (rows.orders > 0)
+    return {
+        "frequency": rows.orders.sum(where=before), "recency": back.min(where=bought),
+        "tenure": back.max(where=bought), "spend": rows.revenue.sum(where=before),
+        "recent": rows.margin.sum(where=before & (back <= PRE_DAYS)),
+    }  # fmt: skip

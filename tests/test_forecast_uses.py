@@ -1,0 +1,95 @@
+"""What the predictive notebook says of odd customers, and of shops that carry no forecast."""
+
+import pandas as pd
+import pytest
+
+from helpers import summaries
+from helpers.chapters import backtest_tables, forecast_tables, forecast_uses
+from helpers.chapters import findings_forecast as findings
+from helpers.models.terms import Horizon, Terms
+from helpers.study import open_study
+
+HEAD = "order_id,customer_id,ordered_at,revenue,is_refund\n"
+
+
+def said(folder, month="2026-03"):
+    study = open_study(str(folder), month)
+    states, spend, scope = (
+        summaries.load(study, name) for name in ("customer_states", "spend_states", "scope")
+    )
+    return " ".join(forecast_uses.cautions(study, states, spend, scope)), study, states
+
+
+def lines(rows) -> str:
+    # an order of the month after, so that March is complete
+    rows = [*rows, ("late", "2026-04-15", 1)]
+    return HEAD + "".join(
+        f"{number},{who},{day},{revenue},{'true' if revenue < 0 else ''}\n"
+        for number, (who, day, revenue) in enumerate(rows)
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([("a", "2026-01-05", 10), ("b", "2026-02-09", 10), ("c", "2026-02-09", -10)],
+         "1 customers have no purchase left after refunds"),
+        ([("a", "2026-01-05", 10), ("a", "2026-02-05", 0), ("b", "2026-02-07", 5)],
+         "1 repeat purchase days brought nothing"),
+        ([("a", "2026-01-05", 10), ("b", "2026-02-05", 10)], "Everyone has bought on one day only"),
+        ([("a", "2026-01-05", 10), ("b", "2026-01-05", 10)], "Everyone first bought on 05 January"),
+        ([("a", f"{day:%Y-%m-%d}", 5) for day in pd.date_range("2025-01-01", periods=310)]
+         + [("b", "2025-03-01", 5)], "1 customers with more than 300 repeat purchase days"),
+        ([(f"old{k}", "2025-10-01", 5) for k in range(50)]
+         + [(f"new{k}", f"{pd.Timestamp('2025-10-02') + pd.Timedelta(days=k):%Y-%m-%d}", 5)
+            for k in range(80)], "first bought on the first day of the history"),
+        ([("a", "2026-01-05", 10), ("b", "2026-02-05", 10)], "does not reach back to the shop's"),
+    ],
+)  # fmt: skip
+def test_odd_customers_are_said_and_counted(make_shop, rows, words):
+    assert words in said(make_shop(lines(rows)), max(day for _, day, _ in rows)[:7])[0]
+
+
+def test_five_customers_give_sentences_and_no_number(make_shop):
+    rows = [(f"c{k}", f"2026-0{month}-1{k}", 20 + k) for k in range(5) for month in (1, 2, 3)]
+    _, study, states = said(make_shop(lines(rows)))
+    terms = Terms(Horizon(12), discount_rate=0.1)
+    check = backtest_tables.load_backtest(study, states, terms.horizon, "revenue")
+    season = backtest_tables.load_season(study, states)
+    view = forecast_tables.outlook(study, states, terms, "revenue", 1, check=check, season=season)
+    assert view.reason == "Only 5 customers: a forecast needs at least 500."
+    assert check.reason == view.reason and season.season is None
+    money = study.money
+    cells, listed = (
+        forecast_uses.thirds(study, view, states),
+        forecast_uses.candidates(study, view, states),
+    )
+    tables = [
+        forecast_tables.tiers(view), forecast_tables.by_month(view), forecast_tables.cohorts(view, 1),
+        forecast_tables.parameters(view), forecast_tables.identity(view), cells, listed,
+        forecast_uses.what_if(view), backtest_tables.rule_scores(check), backtest_tables.bins(check),
+        backtest_tables.origins(check), backtest_tables.deciles(check),
+        backtest_tables.season_table(season), forecast_uses.third_grid(cells),
+        forecast_tables.fit_by_frequency(view, states, study),
+    ]  # fmt: skip
+    assert all(table.empty for table in tables)
+    sentences = [
+        backtest_tables.choice_sentence(check), backtest_tables.coverage_sentence(check),
+        forecast_tables.residual_sentence(view, money), forecast_tables.coming_sentence(view, money),
+        forecast_tables.limits_sentence(view, check, season), forecast_uses.thirds_sentence(cells, money),
+        forecast_uses.lists_sentence(listed, money),
+        forecast_uses.what_if_sentence(forecast_uses.what_if(view), money),
+        findings.holdout(check, money).sentence, findings.season(season).sentence,
+        findings.drift(forecast_tables.cohort_drift(view, states)).sentence,
+    ]  # fmt: skip
+    assert all(text and "nan" not in text.lower().split() for text in sentences)
+    assert forecast_tables.total_row(view).isna().all()
+    assert backtest_tables.alerts(check) == []
+
+
+def test_a_last_day_that_is_not_over_is_not_seen(make_shop):
+    # the month ends before the last day of the files, so half a day never counts as a whole one
+    rows = [("a", "2026-03-30", 10), ("b", "2026-04-02", 10)]
+    _, study, states = said(make_shop(lines(rows)))
+    assert states["n"].sum() == 1
+    assert states["last_day"].max() <= pd.Timestamp(study.end)
