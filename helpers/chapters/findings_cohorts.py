@@ -4,9 +4,9 @@ import pandas as pd
 
 from helpers.chapters.cohort_tables import NAMES
 from helpers.chapters.findings import Money, nothing
+from helpers.experiments.effects import newcombe
 from helpers.measures.cohorts import Triangle
 from helpers.measures.run_in import RunIn
-from helpers.models.uplift import newcombe
 from helpers.show import Finding, count, label, percent
 from helpers.summaries.behaviour import LATER_DAYS
 
@@ -231,9 +231,9 @@ def onboarding(result: pd.DataFrame, money: Money) -> str:
         )
     parts = []
     for row in result.to_dict("records"):
-        name = label(row.get("arm") or "the treated arm")
-        if pd.isna(row.get("low")):
-            parts.append(f"{name}: {label(row['decision'])}")
+        name = label(row["arm"] or "the treated arm")
+        if row["reason"] or pd.isna(row["low"]):
+            parts.append(f"{name}: no figure, {row['reason'] or 'too few customers'}")
             continue
         parts.append(
             f"{name}: {money(row['difference'])} of margin per customer over control "

@@ -2,27 +2,33 @@
 
 import pandas as pd
 
-from helpers import summaries
-from helpers.models import uplift
+from helpers.chapters import trial_checks
+from helpers.chapters.trials import load_trials
+from helpers.experiments.readout import Metric, read_metrics
 from helpers.study import Study
 
 WORD = "onboarding"
+_COLUMNS = {"value": "difference"}
 
 
 def onboarding_effect(study: Study) -> pd.DataFrame:
     """Read the experiments on onboarding: those whose id or name holds that word.
 
-    The rows of `uplift.readout`, one per treated arm; empty where there is none, or where an arm
-    is smaller than the shop's smallest group.
+    One row per treated arm, margin per assigned customer in the declared window: arm, n,
+    difference, low, high, and ``reason`` where no figure is given (a failed check, an arm too
+    small). Empty where there is no such experiment.
     """
-    moments = summaries.load(study, "experiment_moments")
-    experiments = summaries.load(study, "experiment_list")
-    words = experiments["experiment_id"] + " " + experiments["name"].fillna("")
-    about = experiments[words.str.lower().str.contains(WORD)]
-    few = moments.loc[moments["n"] < study.shop.privacy.min_cell, "experiment_id"]
-    chosen = moments[
-        moments["experiment_id"].isin(about["experiment_id"]) & ~moments["experiment_id"].isin(few)
-    ]
-    if chosen.empty:
-        return pd.DataFrame()
-    return uplift.readout(chosen, about)
+    rows = []
+    for trial in load_trials(study).values():
+        if WORD not in f"{trial.experiment} {trial.name}".lower():
+            continue
+        fault = trial_checks.fault(trial_checks.trust_checks(study, trial))
+        if fault:
+            rows.append(pd.DataFrame({"arm": trial.treated or [""], "reason": fault}))
+            continue
+        found = read_metrics(trial.arms(), trial.control, [Metric("margin", "margin")])
+        rows.append(found.rename(columns=_COLUMNS))
+    wanted = ["arm", "n", "difference", "low", "high", "reason"]
+    if not rows:
+        return pd.DataFrame(columns=wanted)
+    return pd.concat(rows, ignore_index=True).reindex(columns=wanted)

@@ -69,7 +69,9 @@ def _arms(trial: Trial) -> tuple:
     sizes = trial.facts.set_index("arm")["customers"].to_dict()
     for name in sorted(set(trial.planned_shares or ()) - set(sizes)):
         return _row("arms", f"nobody was assigned to the arm '{name}'", True)
-    why = trust.unreadable(trial.arms(), trial.control, "margin") if trial.complete else ""
+    why = trust.unreadable(trial.arms(), trial.control, "orders") if trial.complete else ""
+    if why.startswith("all customers had the same"):
+        why = ""
     if trial.control not in sizes:
         why = f"there is no control group: nobody was assigned to the arm '{trial.control}'"
     if len(sizes) < 2:

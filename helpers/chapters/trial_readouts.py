@@ -330,7 +330,7 @@ def cells(trial: Trial, arms: dict) -> pd.DataFrame:
     names = {
         "main_a": f"{a}, on average", "main_b": f"{b}, on average", "a_alone": f"{a} alone",
         "b_alone": f"{b} alone", "both": f"{a} and {b}", "interaction": f"interaction of {a} "
-        "and {b}",
+        f"and {b}",
     }  # fmt: skip
     return table.assign(contrast=table["contrast"].map(names))
 

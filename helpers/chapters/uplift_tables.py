@@ -12,7 +12,6 @@ from helpers.chapters import (
     trial_targets,
     trial_values,
 )
-from helpers.chapters.spending import TESTS
 from helpers.chapters.trial_cards import WITHHELD, Read
 from helpers.chapters.trial_targets import Observed, Targeting
 from helpers.chapters.trial_values import Outlook
@@ -20,6 +19,7 @@ from helpers.chapters.trials import Trial
 from helpers.errors import UsageError, nearest
 from helpers.experiments import decisions
 from helpers.experiments.pooling import Pooled
+from helpers.measures.cac import TEST_HIGH, TEST_LOW
 from helpers.show import Finding, count, is_missing, label, percent, ratio
 from helpers.study import Study
 
@@ -379,7 +379,7 @@ def summary(study: Study, read: Read | None) -> str:
 def next_sentence(study: Study, portfolio: pd.DataFrame) -> str:
     """Say what a hold-out takes and how much of the budget is for testing."""
     gain, _ = trial_cards.prior_of(portfolio)
-    low, high = (percent(share, 0) for share in TESTS)
+    low, high = (percent(share, 0) for share in (TEST_LOW, TEST_HIGH))
     months = summaries.load(study, "experiment_costs")
     cost = months.loc[months["start"] == pd.Timestamp(study.start), "cost"].sum()
     planned = summaries.load(study, "planned_months")
