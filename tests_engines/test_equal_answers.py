@@ -1,5 +1,6 @@
 """Cleaning and every summary of the sample shop give the same on DuckDB and PostgreSQL."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pandas as pd
@@ -192,3 +193,21 @@ def test_rows_of_an_experiment_are_the_same(engine, study_on):
         frames.append(summaries.experiment_rows(study, experiment))
     assert len(frames[0]) > 100
     pd.testing.assert_frame_equal(*map(as_plain, frames), check_dtype=False, rtol=1e-9)
+
+
+WITHOUT = ("customer_traits", "customer_segments", "mails", "served_ages", "experiment_moments",
+           "customer_features", "acquisition", "next_items", "lead_states")  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", OTHERS)
+@pytest.mark.parametrize("name", WITHOUT)
+def test_a_shop_of_orders_alone_is_the_same(name, engine, study_on):
+    frames = []
+    for study in (study_on("duckdb"), study_on(engine)):
+        info = replace(study.info, tables={"orders": study.info.tables["orders"]})
+        bare = replace(study, month="2026-03", info=info)
+        asked = options(name) | ({"until": "2026-03-31"} if name == "customer_features" else {})
+        table = summaries.engine_table(bare, name, **asked)
+        kinds = dict(table.schema().items())
+        frames.append(frame_of(bare, own_ids(bare, table)))
+    assert_equal(*frames, kinds)
