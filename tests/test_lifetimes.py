@@ -196,7 +196,7 @@ def test_what_the_design_says_can_be_seen_is_found(habit):
 
 
 def test_the_forecast_made_before_explains_more_than_recent_margin(habit):
-    _, trial, view, before = habit
+    _, _, view, before = habit
     rows = lifetimes.covariate(before, view.models, TERMS)
     names = ["n", "margin", "margin_squares", "score", "score_squares", "margin_score", "pre",
              "pre_squares", "margin_pre"]  # fmt: skip
