@@ -9,7 +9,7 @@ BIN := .venv/bin
 
 BENCHES := $(patsubst benchmarks/%.py,bench-%,$(wildcard benchmarks/*.py))
 
-.PHONY: report lab test lint refresh check bench $(BENCHES) clean
+.PHONY: report lab test test-engines lint refresh check bench $(BENCHES) clean
 
 report: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples)
 	$(BIN)/python -m helpers report --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(if $(MONTHS),--months $(MONTHS)) $(ARGS)
@@ -20,8 +20,13 @@ lab: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples
 test: .venv/.tests lint
 	$(BIN)/python -m pytest $(NBVAL) --nbval-current-env -n 2 --dist loadscope tests helpers notebooks $(ARGS)
 
+# Equal answers on DuckDB and PostgreSQL: needs PostgreSQL's server programs, which the tests
+# start and stop themselves. Apart from `test`, so that nothing there is passed by skipping.
+test-engines: .venv/.engines
+	$(BIN)/python -m pytest tests_engines $(ARGS)
+
 lint: .venv/.tests
-	$(BIN)/ruff check . && $(BIN)/ruff format --check helpers tests
+	$(BIN)/ruff check . && $(BIN)/ruff format --check helpers tests tests_engines
 
 # Execute the committed notebooks anew and normalize them, after the month that 06 compares with;
 # `check` says whether that would change anything.
@@ -52,6 +57,10 @@ $(BENCHES): bench-%: .venv/.ready
 
 .venv/.tests: .venv/.examples requirements-test.txt
 	$(BIN)/python -m pip install --quiet -r requirements-test.txt -c constraints.txt
+	touch $@
+
+.venv/.engines: .venv/.tests requirements-postgres.txt
+	$(BIN)/python -m pip install --quiet -r requirements-postgres.txt -c constraints.txt
 	touch $@
 
 clean:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from helpers import engines
 from helpers.cleaning import store as cleaning
 from helpers.cleaning.store import CleanInfo
 from helpers.contract.shop import Shop, load_shop
@@ -98,9 +99,9 @@ class Study:
         import ibis
 
         path = self.info.folder / f"{name}_quarantine.parquet"
-        if not path.is_file():
+        if not engines.exists(self.con, path):
             return ibis.memtable([], schema=SET_ASIDE)
-        rows = self.con.read_parquet(str(path))
+        rows = engines.read(self.con, path)
         rows = rows.filter(rows.order_id.notnull())
         rows = rows.filter(rows.known_date.isnull() | (rows.known_date <= self.end))
         # A copy explains no difference, and what is dated after the month is not known in it.
@@ -121,4 +122,4 @@ def open_study(shop: str, month: str = "") -> Study:
     found = load_shop(shop)
     info = cleaning.prepare(found)
     month = cleaning.check_month(found, info, month)
-    return Study(shop=found, info=info, month=month, con=cleaning.connect(found))
+    return Study(shop=found, info=info, month=month, con=engines.connect(found))

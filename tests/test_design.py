@@ -23,6 +23,7 @@ FLOW = [
     "written",
     "contract.tables", "contract.conversions", "contract.settings", "contract.goals",
     "contract.shop",
+    "engines", "engines.duckdb", "engines.postgres", "engines.faults",
     "sources.headers", "sources.readers", "sources.workbooks", "sources.typed",
     "cleaning.rules", "cleaning.marks", "cleaning.refunds", "cleaning.facts", "cleaning.tally",
     "cleaning.loading",
@@ -42,7 +43,8 @@ FLOW = [
     "summaries.freshness", "summaries.moments", "summaries.winning", "summaries.responses",
     "summaries.contracts", "summaries.value_expressions", "summaries.experiments",
     "summaries.experiment_trails", "summaries.experiment_samples", "summaries.cohort_expressions",
-    "summaries.behaviour", "summaries.resampling", "summaries.prediction", "summaries",
+    "summaries.behaviour", "summaries.resampling", "summaries.prediction", "summaries.listed",
+    "summaries",
     "measures.repurchase", "measures.ltv", "measures.economics", "measures.cohorts",
     "measures.run_in", "measures.cac", "measures.behaviour", "measures.affinity",
     "measures.surveys", "measures.activation", "measures.funnels", "measures.lifetimes",
@@ -75,6 +77,7 @@ FLOW = [
 PACKAGES = {name.split(".")[0] for name in FLOW if "." in name}
 # What reads order rows: files to clean tables.
 READING = (
+    "engines.duckdb",
     "cleaning.clean_tables",
     "cleaning.loading",
     "cleaning.quarantine",

@@ -17,7 +17,7 @@ from helpers.study import SET_ASIDE
 
 ENGINES = ("duckdb", "pyspark", "postgres")
 OPTIONS = {"split": "2025-06-30", "as_of": "2026-06-30", "tolerance": 0.005, "window": 90,
-           "dimension": "channel"}  # fmt: skip
+           "dimension": "channel", "until": "2026-06-30"}  # fmt: skip
 
 
 class SparkOptions(Config):

@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 from filelock import FileLock
 
+from helpers import engines
 from helpers.__main__ import main
 from helpers.cleaning import store as cleaning
 from helpers.contract.settings import Source
@@ -90,7 +91,7 @@ def holders(names: set[str], *folders: Path) -> list[str]:
 
 
 def pseudonym(shop, customer: str) -> str:
-    con = cleaning.connect(shop)
+    con = engines.connect(shop)
     table = con.execute(persons.known(con, shop)).set_index("customer_id")["pseudonym"]
     return table[customer]
 
@@ -282,7 +283,7 @@ def test_ids_are_read_from_lines_or_a_csv(make_shop, place, content, ids):
     path = place / "given.csv"
     path.write_bytes(content)
     shop = load_shop(str(make_shop(ORDERS)))
-    found, _ = forget._read_ids(cleaning.connect(shop), shop, path)
+    found, _ = forget._read_ids(engines.connect(shop), shop, path)
     assert found == ids
 
 

@@ -14,7 +14,7 @@ import pytest
 from openpyxl.comments import Comment
 from test_forget import ORDERS, gone, holders, ids_file, place, pseudonym, source_of  # noqa: F401
 
-from helpers import summaries
+from helpers import engines, summaries
 from helpers.cleaning import store as cleaning
 from helpers.contract.shop import load_shop
 from helpers.persons import keys as persons
@@ -74,7 +74,7 @@ def test_an_id_in_any_column_goes_and_stays_out_of_restored_files(make_shop, pla
     as_kind(folder, kind)
     shop = load_shop(str(folder))
     before = cleaning.prepare(shop)
-    con = cleaning.connect(shop)
+    con = engines.connect(shop)
     orders = con.read_parquet(str(before.folder / "orders*.parquet"), union_by_name=True)
     assert int(con.execute(orders.filter(orders.coupon.notnull()).count())) > 0
     name = pseudonym(shop, ANNA)

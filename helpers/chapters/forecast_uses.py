@@ -7,6 +7,7 @@ import pandas as pd
 
 from helpers import summaries
 from helpers.chapters.forecast_tables import Outlook, scored_customers
+from helpers.engines.faults import told
 from helpers.models import futures
 from helpers.show import count, percent
 from helpers.study import Study
@@ -114,10 +115,13 @@ def candidates(study: Study, view: Outlook, states: pd.DataFrame) -> pd.DataFram
             scored, summaries.loyalty_members(study), name, str(study.end)
         )
         allowed = chosen.semi_join(granted, "customer_id") if granted is not None else None
-        found = study.con.execute(
-            chosen.aggregate(n=chosen.count(), value=chosen.value.sum(), p=chosen.p_alive.mean())
-        ).iloc[0]
-        may = np.nan if allowed is None else int(study.con.execute(allowed.count()))
+        with told(study.shop):
+            found = study.con.execute(
+                chosen.aggregate(
+                    n=chosen.count(), value=chosen.value.sum(), p=chosen.p_alive.mean()
+                )
+            ).iloc[0]
+            may = np.nan if allowed is None else int(study.con.execute(allowed.count()))
         shown = found["n"] >= least
         rows.append(
             {

@@ -10,6 +10,7 @@ from pathlib import Path
 import ibis
 from ibis.expr import types as ir
 
+from helpers import engines
 from helpers.cleaning import facts, loading, marks, quarantine, refunds, rules, tally
 from helpers.cleaning.facts import Facts
 from helpers.cleaning.marks import PLACE
@@ -47,7 +48,7 @@ def _orders(con, shop: Shop, stage: Path, scratch: Path) -> dict:
         return scrub.scrubbed(con, rows, shop)
 
     # Named in the engine, so that each of the questions below is short.
-    rows = con.create_view("orders_opened", opened(parts), overwrite=True)
+    rows = engines.named(con, "orders_opened", opened(parts))
     known = facts.look(rows, "orders")
     if not known.rows:
         raise DataError(
@@ -55,7 +56,7 @@ def _orders(con, shop: Shop, stage: Path, scratch: Path) -> dict:
             "to report on."
         )
     context = facts.context(shop, known)
-    people = con.create_table("orders_people", marks.people(rows), temp=True)
+    people = engines.kept(con, "orders_people", marks.people(rows))
     found = _marks(con, rows, people, known)
     names = persons.pseudonyms(con, shop, people)
 
@@ -66,28 +67,28 @@ def _orders(con, shop: Shop, stage: Path, scratch: Path) -> dict:
     def pseudonymized(table: ir.Table) -> ir.Table:
         return persons.pseudonymized(con, table, shop, names=names, within=within)
 
-    rows = con.create_view("orders_judged", judged(rows), overwrite=True)
+    rows = engines.named(con, "orders_judged", judged(rows))
     sales = rows.filter(rows.reason.isnull() & ~rows.is_refund)
     sales = finished_orders(pseudonymized(sales.mutate(part=ibis.literal(1, "int64"))), shop)
     sales = sales.select(_columns_of_sales(known))
     # In the order of the files, which the engine keeps: to sort it would cost as much as to write.
     # A dictionary helps columns of few words; the search for one in all others takes its time.
     path = stage / "orders.parquet"
-    con.to_parquet(sales, str(path), dictionary_size_limit=_MOST_WORDS)
+    engines.write(con, sales, path, dictionary_size_limit=_MOST_WORDS)
     # Found by their places first: few rows then go through everything a row can be asked.
     places = rows.filter(rows.reason.notnull() | rows.is_refund).select(PLACE)
-    places = con.create_table("orders_apart", places, temp=True)
+    places = engines.kept(con, "orders_apart", places)
     parts = [part.only(con, places) for part in parts]
-    few = con.create_table("orders_few", judged(opened(parts)), temp=True)
+    few = engines.kept(con, "orders_few", judged(opened(parts)))
     lines = marks.lines_per_customer(people, few.filter(few.reason.notnull())).execute()
-    few = con.create_table("orders_apart_named", pseudonymized(few), temp=True)
+    few = engines.kept(con, "orders_apart_named", pseudonymized(few))
     aside = few.filter(few.reason.notnull())
     taken = bool(aside.count().execute())
     back = few.filter(few.reason.isnull())
-    sold = _concerned(con, back, con.read_parquet(str(path)))
+    sold = _concerned(con, back, engines.read(con, path))
     back = refunds.linked(_with_known_since(back), sold, AMOUNTS, at="known_since")
     back = finished_orders(back, shop).select(ORDER_COLUMNS)
-    _write(con, back, stage / "orders_refunds.parquet", (*PLACE, "part"))
+    engines.write(con, back, stage / "orders_refunds.parquet", (*PLACE, "part"))
     examples = quarantine.write(con, shop, "orders", aside, parts, within, stage) if taken else {}
     clean = sources.clean_table(con, stage, "orders")
     info = tally.counts(shop, "orders", known, clean, aside if taken else None, examples)
@@ -105,17 +106,17 @@ def _other(con, shop: Shop, name: str, stage: Path, scratch: Path) -> dict:
     rows = scrub.scrubbed(con, rows, shop)
     known = facts.look(rows, name)
     if name == "payments":
-        again = marks.payments_again(rows) if len(shop.files(name)) > 1 else None
+        again = marks.payments_again(rows) if len(shop.names(name)) > 1 else None
         rows = marks.marked(rows, {"in_later_file": again})
     rows = rows.mutate(reason=rules.reason(rows, name, facts.context(shop, known)))
     rows = persons.pseudonymized(con, rows, shop, within=within)
     columns = (*sources.clean_schema(name), *PLACE)
     clean = rows.filter(rows.reason.isnull()).select(columns)
-    _write(con, clean, stage / f"{name}.parquet", (*TABLES[name].required, *PLACE))
-    clean = con.read_parquet(str(stage / f"{name}.parquet"))
+    engines.write(con, clean, stage / f"{name}.parquet", (*TABLES[name].required, *PLACE))
+    clean = engines.read(con, stage / f"{name}.parquet")
     aside, examples = None, {}
     if clean.count().execute() < known.rows:
-        aside = con.create_table(f"{name}_aside", rows.filter(rows.reason.notnull()), temp=True)
+        aside = engines.kept(con, f"{name}_aside", rows.filter(rows.reason.notnull()))
         examples = quarantine.write(con, shop, name, aside, parts, within, stage)
     info = tally.counts(shop, name, known, clean, aside, examples)
     return info | {"flags": {"unreadable_value": known.unreadable}}
@@ -185,7 +186,7 @@ def _marks(con, rows: ir.Table, people: ir.Table, known: Facts) -> dict[str, ir.
 
 def _stored(con, name: str, table: ir.Table) -> ir.Table | None:
     """Keep a small table in the engine for the time of cleaning; None if it has no rows."""
-    stored = con.create_table(name, table, temp=True)
+    stored = engines.kept(con, name, table)
     return stored if stored.count().execute() else None
 
 
@@ -246,9 +247,5 @@ def finished_orders(table: ir.Table, shop: Shop) -> ir.Table:
     )
 
 
-def _write(con, table: ir.Table, path: Path, order: tuple[str, ...]) -> None:
-    con.to_parquet(table.order_by(order), str(path))
-
-
 def _names(shop: Shop, name: str) -> str:
-    return ", ".join(path.name for path in shop.files(name))
+    return ", ".join(shop.names(name))

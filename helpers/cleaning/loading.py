@@ -6,6 +6,7 @@ from pathlib import Path
 import ibis
 from ibis.expr import types as ir
 
+from helpers import engines
 from helpers.cleaning import tally
 from helpers.contract.settings import Source
 from helpers.contract.shop import Shop
@@ -43,7 +44,7 @@ class Part:
         if self.copy is not None:
             return replace(self, copy=self.copy.semi_join(places, PLACE))
         name = f"{self.raw.get_name()}_few"
-        few = con.create_table(name, self.raw.semi_join(places, PLACE), temp=True)
+        few = engines.kept(con, name, self.raw.semi_join(places, PLACE))
         return replace(self, raw=few)
 
 
@@ -55,13 +56,12 @@ def read(con, shop: Shop, name: str, scratch: Path) -> tuple[list[Part], dict[st
     parts, counted = [], {}
     for number, source in enumerate(shop.sources[name]):
         part = Part(raw=sources.read(con, shop, source, scratch), source=source, shop=shop)
-        if not source.query and all(map(_is_parquet, shop.source_files(source))):
+        if con.name == "duckdb" and _is_parquet(shop, source):
             part = replace(part, plain=sources.plain_ids(part.raw, source))
         else:
             path = scratch / f"{name}_typed_{number}.parquet"
-            with sources.readable(shop.name, name):
-                con.to_parquet(part.typed(), str(path))
-            part = replace(part, copy=con.read_parquet(str(path)))
+            with sources.readable(shop, name):
+                part = replace(part, copy=engines.copied(con, part.typed(), path))
         typed = part.typed()
         part = replace(part, years=_years(typed, name))
         parts.append(part)
@@ -85,8 +85,10 @@ def together(parts: list[Part]) -> ir.Table:
     return ibis.union(*placed) if len(placed) > 1 else placed[0]
 
 
-def _is_parquet(path: Path) -> bool:
-    return path.suffix.lower() in (".parquet", ".pq")
+def _is_parquet(shop: Shop, source: Source) -> bool:
+    """Say whether a source is read where it lies, as DuckDB reads the columns it needs alone."""
+    ends = {path.suffix.lower() for path in shop.source_files(source)}
+    return not source.query and ends <= {".parquet", ".pq"}
 
 
 def _years(table: ir.Table, name: str) -> tuple[int, int]:
@@ -117,10 +119,10 @@ def converted(con, rows: ir.Table, name: str, shop: Shop, stage: Path) -> ir.Tab
     ``is_converted`` says where. The latest rate at or before the day counts, for 45 days.
     """
     path = stage / "fx_rates.parquet"
-    if name == "fx_rates" or "currency" not in rows.columns or not path.is_file():
+    if name == "fx_rates" or "currency" not in rows.columns or not engines.exists(con, path):
         return rows.mutate(is_converted=ibis.literal(False))
     day = sources.day_name(TABLES[name].dated_by)
-    rates = con.read_parquet(str(path)).filter(ibis._.rate > 0)
+    rates = engines.read(con, path).filter(ibis._.rate > 0)
     rates = rates.group_by(code=rates.currency.upper(), since=rates.day).aggregate(
         rate=rates.rate.min()
     )

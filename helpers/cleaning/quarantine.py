@@ -9,6 +9,7 @@ from pathlib import Path
 import ibis
 from ibis.expr import types as ir
 
+from helpers import engines
 from helpers.cleaning import rules
 from helpers.cleaning.loading import Part
 from helpers.cleaning.marks import PLACE
@@ -43,7 +44,7 @@ def write(
     ``written_...``, column by column.
     """
     known = {rule.id: rule for rule in rules.rules(name, shop)}
-    written = _written(parts, aside, hidden)
+    written = _written(con, parts, aside, hidden)
     written = scrub.scrubbed(con, written, shop, stored=f"{name}_written")
     rows = aside.select(
         *PLACE, "reason",
@@ -59,7 +60,7 @@ def write(
         **{c: ibis.ifelse(gone, ibis.null("string"), joined[c]) for c in kept if c not in _OF_ORDER}
     )
     value = {
-        rule.id: _shown(joined, rule.columns[0]) for rule in known.values()
+        rule.id: _shown(con, joined, rule.columns[0]) for rule in known.values()
         if rule.columns and f"written_{rule.columns[0]}" in joined.columns
     }  # fmt: skip
     facts = {
@@ -78,8 +79,8 @@ def write(
         **{key: joined[key] for key in kept},
     )  # fmt: skip
     path = stage / f"{name}_quarantine.parquet"
-    con.to_parquet(table.order_by("file", "row"), str(path))
-    stored = con.read_parquet(str(path))
+    engines.write(con, table, path, ("file", "row"))
+    stored = engines.read(con, path)
     told = stored.filter(stored.value.notnull())
     counts = (
         told.group_by("rule", "value")
@@ -97,7 +98,7 @@ def _by_rule(reason: ir.StringColumn, words: dict[str, str]) -> ir.StringColumn:
     return ibis.cases(*((reason == rule, word) for rule, word in words.items()))
 
 
-def _written(parts: list[Part], aside: ir.Table, hidden: tuple[str, ...]) -> ir.Table:
+def _written(con, parts: list[Part], aside: ir.Table, hidden: tuple[str, ...]) -> ir.Table:
     """Give what the sources said in the rows concerned, without persons."""
     found, names = [], []
     for part in parts:
@@ -111,7 +112,7 @@ def _written(parts: list[Part], aside: ir.Table, hidden: tuple[str, ...]) -> ir.
         table.select(
             *PLACE,
             **{
-                f"written_{n}": _harmless(table[n]) if n in told else ibis.null("string")
+                f"written_{n}": _harmless(con, table[n]) if n in told else ibis.null("string")
                 for n in order
             },
         )
@@ -120,19 +121,19 @@ def _written(parts: list[Part], aside: ir.Table, hidden: tuple[str, ...]) -> ir.
     return ibis.union(*made) if len(made) > 1 else made[0]
 
 
-def _harmless(text: ir.StringColumn) -> ir.StringColumn:
+def _harmless(con, text: ir.StringColumn) -> ir.StringColumn:
     """Keep what a cell said, cut short; an address in the wrong column becomes a pattern."""
-    return ibis.ifelse(text.contains("@"), _pattern(text), text.substr(0, 200))
+    return ibis.ifelse(text.contains("@"), _pattern(con, text), text.substr(0, 200))
 
 
-def _pattern(text: ir.StringColumn) -> ir.StringColumn:
-    letters = text.substr(0, _LONGEST).re_replace(r"\p{L}", "x")
+def _pattern(con, text: ir.StringColumn) -> ir.StringColumn:
+    letters = engines.letters_as(con, text.substr(0, _LONGEST), "x")
     return letters.re_replace("[0-9]", "9")
 
 
-def _shown(rows: ir.Table, column: str) -> ir.StringColumn:
+def _shown(con, rows: ir.Table, column: str) -> ir.StringColumn:
     text = rows[f"written_{column}"]
     plain = text.substr(0, _LONGEST)
     # A name in the wrong column is a name: codes are shown where they look like codes alone.
     code = text.re_search(_CODE[column]) if column in _CODE else ibis.literal(False)
-    return ibis.ifelse(code, plain, _pattern(text)).fill_null("(empty)")
+    return ibis.ifelse(code, plain, _pattern(con, text)).fill_null("(empty)")

@@ -7,6 +7,7 @@ cumulative quantity, and only to sales that came before it. What finds no sale i
 import ibis
 from ibis.expr import types as ir
 
+from helpers import engines
 from helpers.cleaning.marks import PLACE
 
 _KEYS = ("customer_id", "product_id")
@@ -28,7 +29,7 @@ def concerned(con, refunds: ir.Table, sales: ir.Table) -> ir.Table:
     same = [joined.customer_id == things.whose, joined.product_id == things.what]
     joined = joined.left_join(things, same)
     found = joined.filter(joined.its.notnull() | joined.whose.notnull()).select(sales.columns)
-    return con.create_table("sales_of_refunds", found, temp=True)
+    return engines.kept(con, "sales_of_refunds", found)
 
 
 def linked(

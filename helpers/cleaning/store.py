@@ -8,7 +8,6 @@ out, to the cent.
 Imports stay light (no engine, no pandas), so that a run that has nothing to do starts at once.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -17,20 +16,21 @@ import shutil
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from filelock import FileLock
 
+from helpers import engines
 from helpers.contract.shop import Shop
+from helpers.engines.faults import told
 from helpers.errors import DataError, UsageError
 from helpers.files import code_digest
 from helpers.persons import keys as persons
 
 # What a change of code or engine can change about clean tables; it joins the digest of the inputs.
-CODE = ("contract", "sources", "persons", "cleaning")
-_ENGINES = ("ibis-framework", "duckdb")
+CODE = ("contract", "engines", "sources", "persons", "cleaning")
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,12 @@ def prepare(shop: Shop) -> CleanInfo:
     # Clean tables hold pseudonyms: those of another key table would mean nobody.
     made_with = f"{digest} {persons.table_id(shop)}"
     target = shop.folder / "clean" / hashlib.sha256(made_with.encode()).hexdigest()[:16]
-    if not (target / "info.json").is_file():
+    if not _is_made(shop, target):
         target.parent.mkdir(exist_ok=True)
         with FileLock(target.parent / ".lock"):
-            if not (target / "info.json").is_file():
-                # A cleaning that was killed leaves what it had read: the shop's own ids.
-                for left in target.parent.glob(".[0-9a-f]*"):
-                    shutil.rmtree(left, ignore_errors=True)
-                _clean(shop, digest, target)
+            if not _is_made(shop, target):
+                with told(shop):
+                    _clean(shop, digest, target)
     os.utime(target)
     info = _read_info(target)
     if not info.tables["orders"]["orders"]:
@@ -149,8 +147,30 @@ def _digest(shop: Shop, contents: str = "") -> str:
     digest = hashlib.sha256(shop.digest_with(contents or shop.content_digest()).encode())
     digest.update(persons.state(shop).encode())
     digest.update(code_digest(*CODE).encode())
-    digest.update(" ".join(version(engine) for engine in _ENGINES).encode())
+    packages = ("ibis-framework", *engines.PACKAGES[shop.engine])
+    digest.update(" ".join(map(_version, packages)).encode())
     return digest.hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _is_made(shop: Shop, target: Path) -> bool:
+    """Say whether clean tables are there: what was found, and the tables that a server keeps."""
+    if not (target / "info.json").is_file():
+        return False
+    if shop.engine != "postgres":
+        return True
+    con = engines.connect(shop)
+    try:
+        with told(shop):
+            return engines.exists(con, target / "orders.parquet")
+    finally:
+        engines.close(con)
 
 
 def _read_info(target: Path) -> CleanInfo:
@@ -165,43 +185,34 @@ def _read_info(target: Path) -> CleanInfo:
 _DAYS = ("first_day", "last_day", "complete_through")
 
 
-def connect(shop: Shop):
-    """Open the shop's engine: DuckDB in memory, with the shop's threads and memory limit."""
-    import duckdb
-    import ibis
-
-    threads = os.environ.get("LTV_THREADS") or shop.threads
-    options = {"threads": int(threads)} if threads else {}
-    if shop.memory_limit:
-        options["memory_limit"] = shop.memory_limit
-    con = ibis.duckdb.connect(**options)
-    con.raw_sql("SET TimeZone = 'UTC'")
-    # In a notebook without widgets there is no progress bar, and switching it off is refused.
-    with contextlib.suppress(duckdb.InvalidInputException):
-        con.raw_sql("SET enable_progress_bar = false")
-    return con
-
-
 def _clean(shop: Shop, digest: str, target: Path) -> None:
     """Clean every table into a folder beside the target, then rename it: whole or not there."""
     from helpers.cleaning import clean_tables
 
     stage = target.parent / f".{target.name}"
-    shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir()
-    con = connect(shop)
+    con = engines.connect(shop)
     try:
-        with TemporaryDirectory(dir=stage) as scratch:
+        # A cleaning that was killed, or lost its server, leaves what it had read.
+        for left in {stage, *target.parent.glob(".[0-9a-f]*")}:
+            engines.dropped(con, left)
+            shutil.rmtree(left, ignore_errors=True)
+        stage.mkdir()
+        with told(shop), TemporaryDirectory(dir=stage, ignore_cleanup_errors=True) as scratch:
             tables = clean_tables.make(con, shop, stage, Path(scratch))
+        contents = shop.content_digest()
+        if _digest(shop, contents) != digest:
+            raise DataError(f"{shop.name}: its tables changed while they were read; run again.")
+        _finish(con, shop, digest, contents, tables, stage, target)
     except BaseException as error:
-        _keep_refused(stage, isinstance(error, DataError))
+        refused = isinstance(error, DataError)
+        _clear(con, shop, stage, refused)
         raise
     finally:
-        con.disconnect()
-    contents = shop.content_digest()
-    if _digest(shop, contents) != digest:
-        shutil.rmtree(stage, ignore_errors=True)
-        raise DataError(f"{shop.name}: its files changed while they were read; run again.")
+        engines.close(con)
+
+
+def _finish(con, shop: Shop, digest: str, contents: str, tables: dict, stage: Path, target: Path):
+    """Write down what was found, and give the folder, and the engine's tables, their names."""
     orders = tables["orders"]
     info = {
         "digest": digest,
@@ -213,14 +224,27 @@ def _clean(shop: Shop, digest: str, target: Path) -> None:
         "tables": tables,
     }
     text = json.dumps(info, indent=1, ensure_ascii=False, sort_keys=True)
-    (stage / "info.json").write_text(text, encoding="utf-8")
-    shutil.rmtree(target, ignore_errors=True)
-    stage.rename(target)
-    _prune(target.parent)
+    with told(shop):
+        (stage / "info.json").write_text(text, encoding="utf-8")
+        shutil.rmtree(target, ignore_errors=True)
+        engines.dropped(con, target)
+        engines.moved(con, stage, target, _written(tables))
+        stage.rename(target)
+        _prune(con, target.parent)
 
 
-def _keep_refused(stage: Path, refused: bool) -> None:
-    """Keep the rows taken out of files that were refused, so that the export can be mended."""
+def _written(tables: dict) -> list[str]:
+    """Name the clean tables and quarantines that a cleaning wrote."""
+    names = [*tables, "orders_refunds"]
+    return names + [f"{name}_quarantine" for name, found in tables.items() if found["set_aside"]]
+
+
+def _clear(con, shop: Shop, stage: Path, refused: bool) -> None:
+    """Take away what is half done, but keep the rows taken out of files that were refused.
+
+    So that the export can be mended. Where the server cannot be reached, an empty folder stays and
+    tells the next cleaning what to take away there.
+    """
     kept, found = stage.parent / "refused", list(stage.glob("*_quarantine.parquet"))
     shutil.rmtree(kept, ignore_errors=True)
     if refused and found:
@@ -228,13 +252,22 @@ def _keep_refused(stage: Path, refused: bool) -> None:
         for path in found:
             path.rename(kept / path.name)
     shutil.rmtree(stage, ignore_errors=True)
+    try:
+        engines.dropped(con, kept)
+        named = [f"{name}_quarantine" for name in shop.sources]
+        there = [name for name in named if engines.exists(con, stage / f"{name}.parquet")]
+        engines.moved(con, stage, kept, there if refused else [])
+        engines.dropped(con, stage)
+    except Exception:
+        stage.mkdir(exist_ok=True)
 
 
-def _prune(clean: Path) -> None:
+def _prune(con, clean: Path) -> None:
     """Delete what was made of older inputs, but not what a study of today may still read."""
     found = sorted(clean.glob("[0-9a-f]*"), key=lambda path: path.stat().st_mtime)
     newest = found[-1].stat().st_mtime if found else 0
     for old in found[:-2]:
         if newest - old.stat().st_mtime > 24 * 3600:
+            engines.dropped(con, old)
             shutil.rmtree(old, ignore_errors=True)
             shutil.rmtree(clean.parent / "summaries" / old.name, ignore_errors=True)

@@ -43,7 +43,7 @@ def counts(
             "please report it with the rules in data/README.md that apply to your file."
         )
     return {
-        "files": [path.name for path in shop.files(name)],
+        "files": shop.names(name),
         "columns": [column for column in _columns(name) if column in facts.filled],
         "rows": facts.rows,
         "kept": kept["rows"],
@@ -182,7 +182,7 @@ def _between(first: str, last: str) -> set[str]:
 
 
 def _names(shop: Shop, name: str) -> str:
-    return ", ".join(path.name for path in shop.files(name))
+    return ", ".join(shop.names(name))
 
 
 def check_usable(shop: Shop, info: dict) -> None:

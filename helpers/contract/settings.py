@@ -21,6 +21,9 @@ _SOURCE_KEYS = {
     "preset": TEXT,
     "files": "text or list of text",
     "package": TEXT,
+    "table": TEXT,
+    "snapshot": TEXT,
+    "order": "text or list of text",
     "path": TEXT,
     "delimiter": TEXT,
     "encoding": TEXT,
@@ -41,7 +44,7 @@ _SOURCE_KEYS = {
 }
 _DATE_PARTS = ("%Y", "%m", "%d", "%H", "%M", "%S", "%z")
 _CHOICES = {
-    "engine": ("duckdb",),
+    "engine": ("duckdb", "postgres"),
     "business_model": ("noncontractual",),
     "duplicates": ("keep", "quarantine"),
     "rule": ("costs", "rate", "none"),
@@ -64,12 +67,17 @@ class Refusal:
 class Source:
     """Where (a part of) one canonical table comes from: its files and each column's source.
 
+    Instead of files, ``relation`` names a table of the engine (in shop.toml: ``table``), whose
+    rows are numbered by the columns ``order`` and whose column ``snapshot`` tells its states apart.
     With ``reads``, only those columns and ``may_read`` are ever read; ``query`` is a SELECT of
     DuckDB over them. ``amounts`` and ``vat_rate`` say whether money is net or gross of VAT.
     """
 
     table: str
     files: tuple[str, ...] = ()
+    relation: str = ""
+    snapshot: str = ""
+    order: tuple[str, ...] = ()
     package: str = ""
     path: str = ""
     delimiter: str = ""
@@ -220,10 +228,13 @@ def _each_source(name: str, found: list, where: str) -> Iterator[Source]:
     place = f"{where} [tables.{name}]"
     for values in found:
         plain = checked(values, _SOURCE_KEYS, place)
-        if bool(plain.get("files")) == bool(plain.get("package")):
+        if sum(bool(plain.get(key)) for key in ("files", "package", "table")) != 1:
             raise UsageError(
                 f'{place}: give either files = "orders*.csv", or package = "..." with path = "..."'
+                ', or table = "schema.orders" for a table of the engine.'
             )
+        plain["relation"] = plain.pop("table", "")
+        _check_relation(plain, place)
         if "package" in plain and "path" not in plain:
             raise UsageError(f"{place}: package is given, so path (inside the package) is needed.")
         if not 0 <= plain.get("skip_rows", 0) <= 1000:
@@ -237,6 +248,25 @@ def _each_source(name: str, found: list, where: str) -> Iterator[Source]:
         yield Source(
             table=name, columns=columns, refuse=tuple(Refusal(**each) for each in refuse), **plain
         )
+
+
+def _check_relation(plain: dict, place: str) -> None:
+    """Check what only files can have, and what only tables of an engine."""
+    relation = plain["relation"]
+    wrong = [key for key in _OF_FILES if key in plain] if relation else [
+        key for key in ("snapshot", "order") if key in plain
+    ]  # fmt: skip
+    if wrong:
+        other = "tables of an engine" if not relation else "files"
+        raise UsageError(f"{place}: {wrong[0]} is for {other}; leave it out.")
+    if relation and not re.fullmatch(r"[^.\s]+(\.[^.\s]+)?", relation):
+        raise UsageError(
+            f'{place}: table is {relation!r}; it must be a name such as "orders" or "sales.orders".'
+        )
+
+
+# A table of an engine has types and names already.
+_OF_FILES = ("path", "delimiter", "encoding", "names", "skip_rows", "sheets", "query")
 
 
 def is_vat_rate(rate: float) -> bool:

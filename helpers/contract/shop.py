@@ -6,10 +6,12 @@ Imports stay light (no engine, no pandas), so that a run that has nothing to do 
 import hashlib
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from helpers.contract.goals import (
@@ -49,7 +51,11 @@ _SHOP_KEYS = {
     "duplicates": TEXT,
     "threads": WHOLE,
     "memory_limit": TEXT,
+    "spill_directory": TEXT,
+    "url": TEXT,
+    "schema": TEXT,
 }
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 # Kinds of status that make an order no sale, or not yet one; their words: helpers.cleaning.rules.
 STATUS_KINDS = ("test", "canceled", "void", "failed", "draft", "unpaid")
 # Kinds of lines that are no product: the first are no revenue, the others money without a product.
@@ -141,6 +147,9 @@ class Shop:
     duplicates: str = "keep"
     threads: int | None = None
     memory_limit: str = ""
+    spill_directory: str = ""
+    url: str = ""
+    schema: str = "ltv"
     margin: Margin = Margin()
     privacy: Privacy = Privacy()
     core_metric: CoreMetric = CoreMetric()
@@ -161,7 +170,12 @@ class Shop:
         return [path for source in self.sources[table] for path in self.source_files(source)]
 
     def source_files(self, source: Source) -> list[Path]:
-        """List the files of one source in a fixed order; DataError if there is none."""
+        """List the files of one source in a fixed order; DataError if there is none.
+
+        A source that is a table of the engine has no files.
+        """
+        if source.relation:
+            return []
         if source.package:
             return [_package_file(self.name, source)]
         found = [path for pattern in source.files for path in self._matches(pattern, source.table)]
@@ -185,12 +199,48 @@ class Shop:
 
     def settings(self) -> dict:
         """Give the settings that decide numbers, as plain values (no paths of this machine)."""
-        skip = ("folder", "threads", "memory_limit", "alerts", "targets")
+        skip = ("folder", "threads", "memory_limit", "spill_directory", "url", "alerts", "targets")
         return {key: value for key, value in asdict(self).items() if key not in skip}
 
+    def names(self, table: str, *, before: int | None = None) -> list[str]:
+        """Name the inputs of a table, source by source: its files, or the engine's tables.
+
+        With ``before``, only those of so many sources.
+        """
+        return [
+            name
+            for source in self.sources[table][:before]
+            for name in ([source.relation] if source.relation else
+                         [path.name for path in self.source_files(source)])
+        ]  # fmt: skip
+
+    @property
+    def spill_folder(self) -> Path:
+        """The folder for what does not fit in memory; a relative one lies in the shop's folder."""
+        return self.folder / Path(self.spill_directory).expanduser()
+
+    def url_with_secrets(self) -> str:
+        """Give the url with each ``${VARIABLE}`` from the environment; never to be kept or shown.
+
+        UsageError, which names the variable, if there is none.
+        """
+        lacking = [name for name in _VARIABLE.findall(self.url) if name not in os.environ]
+        if lacking:
+            raise UsageError(
+                f"{self.name}: url in shop.toml names the environment variable {lacking[0]}, and "
+                "it is not set. Set it where you start python."
+            )
+        escaped = self.engine == "postgres"  # A password may hold what ends it in an address.
+        return _VARIABLE.sub(
+            lambda found: quote(os.environ[found[1]], safe="") if escaped else os.environ[found[1]],
+            self.url,
+        )
+
     def content_digest(self) -> str:
-        """Give the sha256 of every input file's content and name."""
+        """Give the sha256 of every input file's content and name, and of the engine's tables."""
         digest, contents = hashlib.sha256(), {}
+        for found in self._relations():
+            digest.update(f"\n{found}".encode())
         for table in sorted(self.sources):
             for path in self.files(table):
                 if path not in contents:
@@ -198,6 +248,26 @@ class Shop:
                         contents[path] = hashlib.file_digest(file, "sha256").hexdigest()
                 digest.update(f"\n{table} {path.name} {contents[path]}".encode())
         return digest.hexdigest()
+
+    def _relations(self) -> list[str]:
+        """Say in which state each of the engine's tables is that this shop reads."""
+        named = [(table, source) for table in sorted(self.sources)
+                 for source in self.sources[table] if source.relation]  # fmt: skip
+        if not named:
+            return []
+        from helpers import engines
+        from helpers.engines.faults import told
+
+        con = engines.connect(self)
+        try:
+            with told(self):
+                states = [engines.digest(con, self, each) for _, each in named]
+        finally:
+            engines.close(con)
+        return [
+            f"{table} {each.relation} {state}"
+            for (table, each), state in zip(named, states, strict=True)
+        ]
 
     def input_digest(self) -> str:
         """Give the sha256 of the settings and of every input file's content."""
@@ -239,7 +309,51 @@ def load_shop(shop: str) -> Shop:
     check_acquisition(plain["acquisition"], where)
     plain.setdefault("title", folder.name)
     found = table_sources(given_tables, base_tables, where)
-    return Shop(name=folder.name, folder=folder, sources=found, **plain)
+    shop = Shop(name=folder.name, folder=folder, sources=found, **plain)
+    _check_engine(shop, where)
+    return shop
+
+
+def _check_engine(shop: Shop, where: str) -> None:
+    """Check what an engine needs of shop.toml, and that no password stands there."""
+    address = "postgresql://ltv:${LTV_PASSWORD}@db/shop"
+    example = address if shop.engine == "postgres" else ""
+    if bool(shop.url) != bool(example):
+        raise UsageError(
+            f"{where}: engine is '{shop.engine}', "
+            + (f'and url is missing, such as url = "{example}".' if example else
+               'which runs in this process: leave url out, or name another engine.')
+        )  # fmt: skip
+    if _SECRET.search(_VARIABLE.sub("", shop.url)):
+        raise UsageError(
+            f"{where}: url holds a password. Take it out of the file, write ${{VARIABLE}} in its "
+            f'place, such as url = "{address}"; the variable is read from the '
+            "environment."
+        )
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", shop.schema):
+        raise UsageError(
+            f"{where}: schema is '{shop.schema}'; it must be a name of small letters, digits and _."
+        )
+    if shop.engine == "postgres" and shop.memory_limit:
+        raise UsageError(
+            f"{where}: memory_limit is the server's own setting on PostgreSQL (work_mem); leave it "
+            "out."
+        )
+    for source in (each for sources in shop.sources.values() for each in sources):
+        if bool(source.relation) and shop.engine == "duckdb":
+            raise UsageError(
+                f"{where} [tables.{source.table}]: table is for engines that have tables, and "
+                'engine is "duckdb": give files, or name engine = "postgres".'
+            )
+        if not source.relation and shop.engine == "postgres":
+            raise UsageError(
+                f"{where} [tables.{source.table}]: PostgreSQL reads tables, not files: load the "
+                'file there and write table = "schema.name".'
+            )
+
+
+# What stands between a user and a host, or is called so.
+_SECRET = re.compile(r"://[^/@]*:[^/@]+@|[?&](password|sslpassword)=[^&]", re.IGNORECASE)
 
 
 def _check_sections(plain: dict, where: str) -> None:

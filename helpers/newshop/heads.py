@@ -11,7 +11,7 @@ from typing import Any
 
 from ibis.expr import types as ir
 
-from helpers.cleaning import store as cleaning
+from helpers import engines
 from helpers.contract.conversions import to_text
 from helpers.contract.shop import Shop, load_shop
 from helpers.errors import DataError, UsageError, nearest
@@ -82,13 +82,13 @@ def open_head(files: tuple[str, ...], *, encoding: str, scratch: Path) -> Head:
     lines += written_toml.settings(settings)
     (folder / "shop.toml").write_text("\n".join(lines), encoding="utf-8")
     shop = load_shop(str(folder))
-    con = cleaning.connect(shop)
+    con = engines.files(shop)
     try:
         rows = _read(con, shop, scratch)
-        with sources.readable(shop.name, "orders"):
+        with sources.readable(shop, "orders"):
             sample = con.create_table("sample", rows.limit(SAMPLE_ROWS), temp=True)
     except BaseException as error:
-        con.disconnect()
+        engines.close(con)
         if isinstance(error, DataError):
             # The reader speaks of a shop that does not exist yet.
             raise DataError(str(error).removeprefix("export: ")) from None

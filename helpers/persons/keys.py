@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from helpers import engines
 from helpers.contract.settings import Source
 from helpers.contract.shop import Shop
 from helpers.contract.tables import PERSON_COLUMNS, TABLES
@@ -89,23 +90,23 @@ def pseudonyms(con, shop: Shop, ids: "ir.Table") -> "ir.Table":
     table_id(shop)
     path = folder(shop) / "persons.parquet"
     ids = ids.select("customer_id")
-    if con.execute(ids.anti_join(con.read_parquet(str(path)), "customer_id").count()):
+    if con.execute(ids.anti_join(engines.private(con, path), "customer_id").count()):
         with _locked(shop):
             _add(con, path, ids)
-    return con.read_parquet(str(path))
+    return engines.private(con, path)
 
 
 def known(con, shop: Shop) -> "ir.Table":
     """Give the key table: customer_id and pseudonym of everyone who has one."""
     table_id(shop)
-    return con.read_parquet(str(folder(shop) / "persons.parquet"))
+    return engines.private(con, folder(shop) / "persons.parquet")
 
 
 def remove(con, shop: Shop, ids: "ir.Table") -> int:
     """Take persons out of the key table; give how many were in it."""
     path = folder(shop) / "persons.parquet"
     with _locked(shop):
-        table = con.read_parquet(str(path))
+        table = engines.private(con, path)
         found = int(con.execute(table.semi_join(ids, "customer_id").count()))
         if found:
             rest = table.anti_join(ids, "customer_id").order_by("customer_id")
@@ -119,7 +120,7 @@ def _add(con, path: Path, ids: "ir.Table") -> None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    old = con.read_parquet(str(path)).select("customer_id", "pseudonym")
+    old = engines.private(con, path).select("customer_id", "pseudonym")
     new = ids.anti_join(old, "customer_id").mutate(pseudonym=ibis.null("string"))
     every = ibis.union(old, new, distinct=False).order_by("customer_id")
 
@@ -158,7 +159,6 @@ def forgotten(con, shop: Shop, ids: "ir.Table") -> "ir.Table | None":
 
     Ids leave the engine in bounded batches and are compared here: the key never enters a query.
     """
-    import ibis
     import pyarrow as pa
 
     is_listed, found = listed_among(shop), []
@@ -167,7 +167,7 @@ def forgotten(con, shop: Shop, ids: "ir.Table") -> "ir.Table | None":
     for batch in con.to_pyarrow_batches(ids.select("customer_id"), chunk_size=_BATCH_ROWS):
         given = batch.column("customer_id").to_pylist()
         found += filter(is_listed, given)
-    return ibis.memtable(pa.table({"customer_id": pa.array(sorted(found), pa.string())}))
+    return engines.frame(con, pa.table({"customer_id": pa.array(sorted(found), pa.string())}))
 
 
 def suppress(shop: Shop, ids: Iterable[str]) -> int:

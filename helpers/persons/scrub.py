@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import ibis
 from ibis.expr import types as ir
 
+from helpers import engines
 from helpers.contract.shop import Shop
 from helpers.contract.tables import PERSON_COLUMNS, TABLES
 from helpers.persons import keys as persons
@@ -44,7 +45,7 @@ def scrubbed(con, table: ir.Table, shop: Shop, *, stored: str = "") -> ir.Table:
     if not is_listed:
         return table
     seal = persons.sealing(shop)
-    table = con.create_table(stored, table, temp=True) if stored else table
+    table = engines.kept(con, stored, table) if stored else table
     for name in kept:
         column = name.removeprefix("written_")
         if not table[name].type().is_string() or column in _ELSEWHERE:
@@ -53,7 +54,7 @@ def scrubbed(con, table: ir.Table, shop: Shop, *, stored: str = "") -> ir.Table:
         if not found:
             continue
         new = {"old__": pa.array([*found], pa.string()), "new__": pa.array([*found.values()])}
-        names = ibis.memtable(pa.table(new))
+        names = engines.frame(con, pa.table(new))
         joined = table.left_join(names, table[name] == names.old__)
         table = joined.mutate(**{name: ibis.coalesce(joined.new__, joined[name])}).select(kept)
     return table

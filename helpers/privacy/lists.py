@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from helpers import engines
 from helpers.contract.conversions import minor_digits
 from helpers.errors import DataError, UsageError, nearest
 from helpers.files import replaced
@@ -68,7 +69,7 @@ def write_list(shop: str, *, purpose: str, month: str = "", out: str = "") -> Cu
     try:
         return _write_list(study, purpose, _target(study, purpose, out))
     finally:
-        study.con.disconnect()
+        engines.close(study.con)
 
 
 def write_value_list(shop: str, *, month: str = "", out: str = "") -> CustomerList:
@@ -87,7 +88,7 @@ def write_value_list(shop: str, *, month: str = "", out: str = "") -> CustomerLi
     try:
         return _write_value_list(study, _target(study, "customer_value", out))
     finally:
-        study.con.disconnect()
+        engines.close(study.con)
 
 
 def write_forecast_list(
@@ -116,7 +117,7 @@ def write_forecast_list(
     try:
         return _write_forecast_list(study, name, purpose, _target(study, name, out))
     finally:
-        study.con.disconnect()
+        engines.close(study.con)
 
 
 def _write_forecast_list(study, name: str, purpose: str, target: Path) -> CustomerList:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helpers.contract.settings import Source
+from helpers.contract.shop import Shop
+from helpers.engines.faults import sentence
 from helpers.errors import DataError, UsageError
 from helpers.sources.headers import wanted_columns
 
@@ -323,20 +325,24 @@ def _stream(path: Path, source: Source, scratch: Path) -> Path:
 
 
 @contextmanager
-def readable(shop: str, table: str):
+def readable(shop: Shop, table: str):
     """Turn an engine's complaint about a file into a DataError that holds none of its content."""
     import duckdb
 
     try:
         yield
     except (duckdb.Error, UnicodeError) as error:
+        if failed := sentence(shop, error):
+            raise DataError(f"{shop.name}: {failed}") from None
         text = str(error)
         line = re.search(r"CSV Error on Line: (\d+)", text)
         file = re.search(r"^\s*file = (.+)$", text, re.MULTILINE)
         what = Path(file.group(1)).name if file else f"the files of table {table}"
         place = f"{what} (table {table})" if file else what
         at = f" at line {line.group(1)}" if line else ""
-        raise DataError(f"{shop}: {place} cannot be read{at}: {_complaint(text, error)}.") from None
+        raise DataError(
+            f"{shop.name}: {place} cannot be read{at}: {_complaint(text, error)}."
+        ) from None
 
 
 def _complaint(text: str, error: Exception) -> str:

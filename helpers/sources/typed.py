@@ -7,6 +7,7 @@ import duckdb
 import ibis
 from ibis.expr import types as ir
 
+from helpers import engines
 from helpers.contract import conversions
 from helpers.contract.settings import Source
 from helpers.contract.shop import Shop
@@ -51,15 +52,37 @@ def read(con, shop: Shop, source: Source, scratch: Path) -> ir.Table:
     missing, empty, or cannot be read, UsageError for a query that the engine does not understand.
     """
     position = _position(shop, source)
-    before = sum(len(shop.source_files(each)) for each in shop.sources[source.table][:position])
-    with readable(shop.name, source.table):
+    before = len(shop.names(source.table, before=position))
+    name = f"{source.table}_source_{position}"
+    if source.relation:
+        return _related(con, name, source, shop, before)
+    with readable(shop, source.table):
         selects = [
             part.select(number)
             for number, path in enumerate(shop.source_files(source), before)
             for part in readers.parts(path, source, shop.name, scratch)
         ]
         rows = "\nUNION ALL BY NAME\n".join(selects)
-        return _view(con, f"{source.table}_source_{position}", rows, source, shop)
+        return _view(con, name, rows, source, shop)
+
+
+def _related(con, name: str, source: Source, shop: Shop, number: int) -> ir.Table:
+    """Open a table of the engine, its rows numbered: by their ``order``, or by all they hold."""
+    rows = engines.relation(con, shop, source.relation)
+    wanted = headers.wanted_columns(rows.columns, source, shop.name, source.relation)
+    lacking = [column for column in source.order if column not in rows.columns]
+    if lacking:
+        raise DataError(
+            f"{shop.name}: table '{source.relation}' has no column '{lacking[0]}', named as order "
+            f"under [tables.{source.table}].{nearest(lacking[0], rows.columns)}"
+        )
+    order = [rows[column] for column in source.order or rows.columns]
+    columns = {
+        column: rows[found] if found else ibis.null("string") for column, found in wanted.items()
+    }
+    place = {"_file": ibis.literal(number, "int64"), "_row": ibis.row_number().over(order_by=order)}
+    numbered = rows.select(**columns, **place)
+    return engines.kept(con, name, numbered.mutate(_row=numbered["_row"].cast("int64") + 1))
 
 
 def _position(shop: Shop, source: Source) -> int:
@@ -233,8 +256,7 @@ def clean_schema(table: str) -> dict[str, str]:
 def clean_table(con, folder: Path, table: str) -> ir.Table:
     """Open a clean table. Orders are two files: sales, and refunds, which has every column."""
     files = ("orders", "orders_refunds") if table == "orders" else (table,)
-    paths = [str(folder / f"{name}.parquet") for name in files]
-    return con.read_parquet(paths, union_by_name=len(paths) > 1)
+    return engines.read(con, *(folder / f"{name}.parquet" for name in files))
 
 
 def _names(raw: ir.Table, column: Column, source: Source) -> list[str | None]:

@@ -5,193 +5,23 @@ the engine and in currency units in the frames that `load` gives. Summaries hold
 cell may be shown is decided in `helpers.measures.cohorts`.
 """
 
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import ibis
 import pandas as pd
+import pyarrow as pa
 from filelock import FileLock
 from ibis.expr import types as ir
 
-from helpers import files
+from helpers import engines, files
 from helpers.cleaning import store as cleaning
 from helpers.contract.conversions import minor_digits
+from helpers.engines.faults import told
 from helpers.errors import UsageError, nearest
 from helpers.study import Study
-from helpers.summaries import (
-    behaviour,
-    cohort_expressions,
-    consent,
-    contracts,
-    experiment_samples,
-    experiment_trails,
-    experiments,
-    expressions,
-    freshness,
-    moments,
-    prediction,
-    reconciliation,
-    resampling,
-    responses,
-    value_expressions,
-    winning,
-)
+from helpers.summaries import consent, experiment_samples, expressions, prediction, responses
+from helpers.summaries.listed import PRIVATE, SUMMARIES
 
-
-@dataclass(frozen=True)
-class Summary:
-    """How one summary is made: its sources, its expression, and the options it takes."""
-
-    made_from: tuple[str, ...]
-    make: Callable
-    options: tuple[str, ...] = ()
-    # Which power of money a column is, where the names of columns follow a rule of their own.
-    money_power: Callable[[str], int] | None = None
-
-
-SUMMARIES = {
-    "scope": Summary(("orders",), expressions.scope),
-    "later_scope": Summary(("later_orders",), expressions.scope),
-    "customer_days": Summary(("orders",), expressions.customer_days),
-    "customer_facts": Summary(("customer_days", "orders", "customers"), expressions.customer_facts),
-    "customer_states": Summary(("customer_facts",), expressions.customer_states),
-    "spend_states": Summary(("customer_facts",), expressions.spend_states),
-    "repeat_orders": Summary(
-        ("customer_days", "customer_facts"), expressions.repeat_orders, ("as_of",)
-    ),
-    "refund_delays": Summary(("orders",), expressions.refund_delays),
-    "gaps": Summary(("customer_days",), expressions.gaps, ("as_of",)),
-    "gap_parts": Summary(("customer_days",), expressions.gap_parts, ("as_of",)),
-    "periods": Summary(("customer_days", "customer_facts"), expressions.periods),
-    "cohort_ages": Summary(("customer_days", "customer_facts"), expressions.cohort_ages),
-    "cohort_groups": Summary(("customer_days", "customer_facts"), resampling.cohort_groups),
-    "acquisition": Summary(
-        ("customer_facts", "marketing_spend"), expressions.acquisition, ("as_of",)
-    ),
-    "outside_cohorts": Summary(("customer_days", "customer_facts"), expressions.outside_cohorts),
-    "experiment_people": Summary(
-        ("customer_days", "service_costs", "touchpoints", "assignments", "experiments",
-         "customer_facts"),
-        experiments.experiment_people,
-    ),
-    "experiment_moments": Summary(
-        ("experiment_people",), experiments.experiment_moments, ("as_of",),
-        experiments.money_power,
-    ),
-    "experiment_days": Summary(
-        ("experiment_people", "customer_days", "service_costs"), experiment_trails.experiment_days,
-        ("as_of",), experiments.money_power,
-    ),
-    "experiment_arms": Summary(
-        ("experiment_people", "touchpoints", "consents", "assignments"),
-        experiment_trails.experiment_arms, (),
-        experiments.money_power,
-    ),
-    "experiment_states": Summary(
-        ("experiment_people", "customer_days", "customer_facts"),
-        experiment_trails.experiment_states, ("as_of",), experiments.money_power,
-    ),
-    "shop_windows": Summary(
-        ("customer_days", "service_costs"), experiment_samples.shop_windows, ("as_of",),
-        experiments.money_power,
-    ),
-    "assigned_revenue": Summary(
-        ("orders", "assignments", "experiments"), experiment_samples.assigned_revenue
-    ),
-    "known_states": Summary(("customer_days",), experiment_samples.known_states, ("split",)),
-    "known_spends": Summary(("customer_days",), experiment_samples.known_spends, ("split",)),
-    "assigned": Summary(("assignments",), expressions.assigned),
-    "experiment_list": Summary(("experiments",), expressions.experiment_list),
-    "service": Summary(("service_costs",), expressions.service),
-    "consent_coverage": Summary(
-        ("consents", "customer_facts", "customer_days"), consent.consent_coverage, ("as_of",)
-    ),
-    "sent_without_consent": Summary(("consents", "touchpoints"), consent.sent_without_consent),
-    "reconciliation": Summary(
-        ("orders", "later_orders", "payments", "later_payments", "orders_set_aside",
-         "payments_set_aside"),
-        reconciliation.reconciliation,
-        ("tolerance",),
-    ),
-    "table_gaps": Summary(freshness.DATED, freshness.table_gaps),
-    "customer_moments": Summary(("customer_days",), moments.customer_moments),
-    "known_months": Summary(("orders",), expressions.known_months),
-    "cash_months": Summary(("orders",), moments.cash_months),
-    "utc_months": Summary(("orders",), moments.utc_months),
-    "spend_months": Summary(("marketing_spend",), winning.spend_months, ("as_of",)),
-    "planned_months": Summary(("budget",), winning.planned_months),
-    "experiment_costs": Summary(("experiments", "assignments"), winning.experiment_costs),
-    "lead_states": Summary(("leads", "customer_facts"), winning.lead_states, ("as_of",)),
-    "checkouts": Summary(("carts", "orders"), winning.checkouts, ("as_of",)),
-    "referrals": Summary(("customers", "customer_facts"), winning.referrals),
-    "mails": Summary(("touchpoints", "orders"), responses.mails, ("as_of",)),
-    "touch_months": Summary(("touchpoints",), responses.touch_months),
-    "fatigue": Summary(("touchpoints",), responses.fatigue),
-    "webinars": Summary(("touchpoints", "customer_days"), responses.webinars, ("as_of",)),
-    "engagement": Summary(
-        ("touchpoints", "customer_facts", "customer_days"), responses.engagement
-    ),
-    "survey_answers": Summary(("surveys", "customer_days"), responses.survey_answers),
-    "survey_requests": Summary(("surveys", "touchpoints"), responses.survey_requests, ("as_of",)),
-    "activation_waits": Summary(
-        ("activations", "customer_facts"), responses.activation_waits, ("as_of",)
-    ),
-    "contract_months": Summary(("subscriptions",), contracts.contract_months, ("as_of",)),
-    "contract_waits": Summary(("subscriptions",), contracts.contract_waits, ("as_of",)),
-    "customer_segments": Summary(
-        ("customer_facts", "orders", "customers"), value_expressions.customer_segments
-    ),
-    "segment_ages": Summary(
-        ("customer_days", "customer_segments"), value_expressions.segment_ages
-    ),
-    "served_ages": Summary(
-        ("customer_days", "service_costs", "customer_facts"), value_expressions.served_ages
-    ),
-    "service_drivers": Summary(
-        ("customer_days", "service_costs"), value_expressions.service_drivers
-    ),
-    "spans": Summary(("customer_days", "customer_facts"), value_expressions.spans, ("as_of",)),
-    "concentration": Summary(("customer_days", "customers"), value_expressions.concentration),
-    "paid_ages": Summary(("orders",), value_expressions.paid_ages),
-    "paid_moments": Summary(("orders",), value_expressions.paid_moments),
-    "active_stock": Summary(
-        ("customer_days", "customer_facts"), value_expressions.active_stock, ("window",)
-    ),
-    "month_pairs": Summary(("customer_days",), cohort_expressions.month_pairs),
-    "customer_traits": Summary(
-        ("customer_segments", "orders", "customers", "touchpoints"),
-        cohort_expressions.customer_traits,
-    ),
-    "trait_ages": Summary(
-        ("customer_days", "customer_traits"), cohort_expressions.trait_ages, ("dimension",)
-    ),
-    "basket_ages": Summary(
-        ("customer_days", "orders", "customer_facts"), cohort_expressions.basket_ages
-    ),
-    "rfm_cells": Summary(("customer_days",), behaviour.rfm_cells, ("as_of",)),
-    "state_moves": Summary(("customer_days",), behaviour.state_moves, ("as_of",)),
-    "product_pairs": Summary(("customer_days", "orders"), behaviour.product_pairs, ("as_of",)),
-    "next_items": Summary(
-        ("customer_days", "orders", "customer_segments"), behaviour.next_items, ("as_of",)
-    ),
-    "touch_calendar": Summary(("touchpoints", "customer_facts"), behaviour.touch_calendar),
-    "activated_value": Summary(
-        ("customer_days", "activations", "customer_facts"), behaviour.activated_value, ("as_of",)
-    ),
-    "promotion_spans": Summary(("promotions",), value_expressions.promotion_spans),
-    "cohort_months": Summary(("customer_days", "customer_facts"), prediction.cohort_months),
-    "customer_features": Summary(
-        ("customer_days", "orders", "customers", "consents", "touchpoints", "service_costs",
-         "acquisition"),
-        prediction.customer_features,
-        ("split", "until"),
-    ),
-}  # fmt: skip
-# One row per customer: they stay in the engine and are never given as a frame.
-PRIVATE = ("customer_days", "customer_facts", "customer_segments", "customer_traits")
-PRIVATE += ("experiment_people",)
 _AMOUNTS = (*expressions.MONEY, "margin_revenue", "total_spend", "amount")
 _AMOUNTS += ("cost_per_customer", "fixed_cost", "order_cost")
 _AMOUNTS += ("order_money", "paid_money", "paid_for_day", "sales")
@@ -215,11 +45,11 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
             f"No summary '{name}'. Summaries: {', '.join(names)}.{nearest(name, names)}"
         )
     table = engine_table(study, name, **options)
-    if SUMMARIES[name].money_power:  # sums exact in the engine; their decimals are slow in Python
+    power = SUMMARIES[name].money_power
+    if power:  # sums exact in the engine; their decimals are slow in Python
         exact = [column for column, kind in table.schema().items() if kind.is_decimal()]
         table = table.mutate(**{column: table[column].cast("float64") for column in exact})
-    frame, scale = table.execute(), 10 ** minor_digits(study.currency)
-    power = SUMMARIES[name].money_power
+    frame, scale = _frame(study, table, is_sorted=True), 10 ** minor_digits(study.currency)
     for column, kind in table.schema().items():
         if power and kind.is_numeric():
             factor = scale ** power(column)
@@ -240,8 +70,23 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
         elif column in ("orders", "known_customers"):
             frame[column] = frame[column].astype("int64")
         elif kind.is_date():
-            frame[column] = pd.to_datetime(frame[column])
+            frame[column] = _in_one_unit(frame[column])
     return frame
+
+
+def _frame(study: Study, table: ir.Table, *, is_sorted: bool = False) -> pd.DataFrame:
+    with told(study.shop):
+        return engines.loaded(study.con, table, is_sorted=is_sorted)
+
+
+def _sent(study: Study, frame: pd.DataFrame) -> ir.Table:
+    with told(study.shop):
+        return engines.frame(study.con, pa.Table.from_pandas(frame, preserve_index=False))
+
+
+def _in_one_unit(days: pd.Series) -> pd.Series:
+    """Give days as pandas has them of DuckDB, whatever an engine's driver gives."""
+    return pd.to_datetime(days).astype("datetime64[us]")
 
 
 TIERS = responses.TIERS
@@ -262,8 +107,8 @@ def scored_customers(
     own = [name for name in scores if name not in ("n", "clv", "expected_spend")]
     return prediction.scored_customers(
         engine_table(study, "customer_facts"),
-        ibis.memtable(scores[own].assign(**days)),
-        ibis.memtable(lines),
+        _sent(study, scores[own].assign(**days)),
+        _sent(study, lines),
         scale=10 ** minor_digits(study.currency),
         margin_rate=margin_rate,
         service=service,
@@ -288,9 +133,8 @@ def valued_states(
         total_spend=scored.total_spend.sum(),
         **{name: scored[name].sum() for name in worth},
     )
-    names = [name for name in counted.columns if name not in worth]
-    frame = study.con.execute(counted.order_by(names))
-    days = {day: pd.to_datetime(frame[day]) for day in ("first_day", "last_day")}
+    frame = _frame(study, counted)
+    days = {name: _in_one_unit(frame[name]) for name in ("first_day", "last_day")}
     scale = 10 ** minor_digits(study.currency)
     return frame.assign(**days, total_spend=frame["total_spend"].astype("float64") / scale)
 
@@ -314,7 +158,7 @@ def consenting(study: Study, purpose: str = "") -> ir.Table | None:
 def value_thirds(study: Study, scored: ir.Table, value: str = "residual") -> pd.DataFrame:
     """Give value by thirds of recency, frequency and spend: 28 cells, see `prediction.thirds`."""
     cells = prediction.thirds(scored, value)
-    return study.con.execute(cells.order_by("recency", "frequency", "money"))
+    return _frame(study, cells)
 
 
 MOST_ROWS = 200_000
@@ -330,16 +174,9 @@ def experiment_rows(study: Study, experiment: str) -> pd.DataFrame:
     table = experiment_samples.experiment_rows(
         people, days, experiment, most=MOST_ROWS, as_of=study.end.isoformat()
     )
-    frame = study.con.execute(table.order_by(table.columns))
+    frame = _frame(study, table)
     scale = 10 ** minor_digits(study.currency)
-    money = (
-        "pre",
-        "margin",
-        "revenue",
-        "placebo",
-        "spend",
-        "recent",
-    )
+    money = ("pre", "margin", "revenue", "placebo", "spend", "recent")
     return frame.assign(**{name: frame[name].astype("float64") / scale for name in money})
 
 
@@ -353,19 +190,23 @@ def engine_table(study: Study, name: str, **options: object) -> ir.Table:
         options = {"as_of": study.end.isoformat(), **options}
     suffix = "".join(f"-{key}-{value}" for key, value in sorted(options.items()) if key != "as_of")
     path = _folder(study) / f"{name}{suffix}.parquet"
-    if not path.is_file():
+    if not engines.exists(study.con, path):
         sources = [
             engine_table(study, source) if source in SUMMARIES else _clean_table(study, source)
             for source in made.made_from
         ]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.parent / ".lock"):
-            if not path.is_file():
-                table = made.make(*sources, **options)
-                part = path.with_suffix(".part")
-                study.con.to_parquet(table.order_by(table.columns), str(part))
-                part.replace(path)
-    return study.con.read_parquet(str(path))
+        _made(study, path, lambda: made.make(*sources, **options))
+    return engines.read(study.con, path)
+
+
+def _made(study: Study, path: Path, make: Callable[[], ir.Table]) -> None:
+    """Write a table to its place if it is not there, under a lock."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.parent / ".lock"):
+        if not engines.exists(study.con, path):
+            table = make()
+            with told(study.shop):
+                engines.write_whole(study.con, table, path, table.columns)
 
 
 def _clean_table(study: Study, source: str) -> ir.Table:
@@ -377,12 +218,8 @@ def _clean_table(study: Study, source: str) -> ir.Table:
         return table
     # An absent table is an empty frame, and joins push filters down to it that its reader lacks.
     path = _folder(study) / f"absent-{name}.parquet"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        study.con.to_parquet(table, str(part))
-        part.replace(path)
-    return study.con.read_parquet(str(path))
+    _made(study, path, lambda: table)
+    return engines.read(study.con, path)
 
 
 def code_digest() -> str:

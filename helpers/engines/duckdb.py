@@ -1,0 +1,100 @@
+"""DuckDB in this process: the default engine, and the reader of files for all."""
+
+import contextlib
+import os
+from pathlib import Path
+
+import duckdb
+import ibis
+from ibis.expr import types as ir
+
+from helpers.contract.shop import Shop
+
+LETTER = r"\p{L}"
+
+
+def connect(shop: Shop):
+    """Open DuckDB in memory, with the shop's threads, memory limit and folder to spill to."""
+    own = shop.engine == "duckdb"
+    threads = os.environ.get("LTV_THREADS") or shop.threads
+    options = {"threads": int(threads)} if threads else {}
+    if shop.memory_limit and own:
+        options["memory_limit"] = shop.memory_limit
+    if shop.spill_directory:
+        options["temp_directory"] = str(shop.spill_folder)
+    con = ibis.duckdb.connect(**options)
+    con.raw_sql("SET TimeZone = 'UTC'")
+    # In a notebook without widgets there is no progress bar, and switching it off is refused.
+    with contextlib.suppress(duckdb.InvalidInputException):
+        con.raw_sql("SET enable_progress_bar = false")
+    return con
+
+
+def close(con) -> None:
+    """Close the connection."""
+    con.disconnect()
+
+
+def named(con, name: str, table: ir.Table) -> ir.Table:
+    """Name a step: a view costs nothing, and only the columns that are asked for are read."""
+    return con.create_view(name, table, overwrite=True)
+
+
+def kept(con, name: str, table: ir.Table) -> ir.Table:
+    """Keep a table in memory."""
+    return con.create_table(name, table, temp=True)
+
+
+def copied(con, table: ir.Table, path: Path) -> ir.Table:
+    """Keep a table in a scratch file."""
+    con.to_parquet(table, str(path))
+    return con.read_parquet(str(path))
+
+
+def write(con, table: ir.Table, path: Path, order: tuple[str, ...], **options) -> None:
+    """Write one Parquet file."""
+    con.to_parquet(table.order_by(order) if order else table, str(path), **options)
+
+
+def write_whole(con, table: ir.Table, path: Path, order: tuple[str, ...]) -> None:
+    """Write one Parquet file beside its place, then rename it."""
+    part = path.with_suffix(".part")
+    try:
+        write(con, table, part, order)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def executed(con, table: ir.Table):
+    """Give a frame."""
+    return con.execute(table)
+
+
+def read(con, paths: tuple[Path, ...]) -> ir.Table:
+    """Open Parquet files."""
+    return con.read_parquet([str(path) for path in paths], union_by_name=len(paths) > 1)
+
+
+def exists(con, path: Path) -> bool:
+    """Look for the file."""
+    return path.is_file()
+
+
+def moved(con, stage: Path, target: Path, names) -> None:
+    """Leave the files to whoever renames their folder."""
+
+
+def dropped(con, folder: Path) -> None:
+    """Leave the files to whoever deletes their folder."""
+
+
+def frame(con, table) -> ir.Table:
+    """Read from Python's memory."""
+    return ibis.memtable(table)
+
+
+def private(con, path: Path) -> ir.Table:
+    """Read the file where it lies."""
+    return con.read_parquet(str(path))

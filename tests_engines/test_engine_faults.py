@@ -1,0 +1,305 @@
+"""A broken engine: one clear sentence, nothing half-written, and nothing secret in it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from helpers import engines, summaries
+from helpers.contract.shop import ROOT, load_shop
+from helpers.engines.faults import told
+from helpers.errors import DataError, UsageError
+from helpers.privacy import forget
+from helpers.study import open_study
+from tests_engines.server import PASSWORD, Server
+from tests_engines.shops import sample_on
+
+
+def small_shop(folder: Path, settings: str, source: str) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "shop.toml").write_text(
+        f'currency = "EUR"\ntime_zone = "Europe/Berlin"\n{settings}\n[privacy]\nmin_cell = 1\n'
+        f"[tables.orders]\n{source}\n",
+        encoding="utf-8",
+    )
+    return str(folder)
+
+
+@pytest.fixture
+def orders(server):
+    """A schema of its own with a table of orders, on the server; gives a connection."""
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS faults CASCADE")
+        connection.execute("CREATE SCHEMA faults")
+        connection.execute(
+            "CREATE TABLE faults.orders AS SELECT 'o' || n AS order_id, 'c' || n % 50 AS customer_id, "
+            "DATE '2026-01-01' + n % 90 AS ordered_at, (n % 70)::numeric(9, 2) + 1 AS revenue "
+            "FROM generate_series(1, 500) AS n"
+        )
+        yield connection
+
+
+@pytest.fixture
+def shop(tmp_path, server, orders, monkeypatch):
+    monkeypatch.setenv("LTV_TEST_PASSWORD", PASSWORD)
+    settings = (
+        f'engine = "postgres"\nurl = "{server.url("${LTV_TEST_PASSWORD}")}"\nschema = "faults"'
+    )
+    return small_shop(tmp_path / "corner", settings, 'table = "faults.orders"')
+
+
+def tables(connection) -> set[str]:
+    rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'faults'")
+    return {name for (name,) in rows.fetchall()}
+
+
+def message(error) -> str:
+    text = str(error.value)
+    assert PASSWORD not in text and "Traceback" not in text and "\n" not in text
+    # Nor in what the error came of, which a log may print.
+    assert error.value.__suppress_context__ or error.value.__context__ is None
+    return text
+
+
+def left_behind(shop: str) -> list[str]:
+    return [
+        path.name
+        for path in Path(shop).glob("clean/**/*")
+        if path.is_file() and path.name != ".lock"
+    ]
+
+
+def test_tables_of_a_server_are_cleaned_into_its_schema(shop, orders):
+    study = open_study(shop)
+    assert summaries.load(study, "customer_states")["n"].sum() == 50
+    # Tables that a shop does not have are empty, and their summaries too.
+    assert summaries.load(study, "survey_answers").empty
+    assert summaries.load(study, "touch_months").empty
+    kept = tables(orders) - {"orders"}
+    assert any(name.endswith("_orders_refunds") for name in kept)
+    assert all(name.startswith("ltv_") and "_stage_" not in name for name in kept)
+    # The key table is no table of the server, and nothing there holds the shop's own ids.
+    for name in kept:
+        columns = orders.execute(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = %s", (name,)
+        ).fetchall()
+        if ("customer_id",) in columns:
+            ids = orders.execute(f'SELECT customer_id FROM faults."{name}"').fetchall()
+            assert all(each is None or each.startswith("p") for (each,) in ids)
+
+
+def test_a_changed_table_is_cleaned_anew_and_an_unchanged_one_is_not(shop, orders):
+    first = open_study(shop).info
+    assert open_study(shop).info.folder == first.folder
+    orders.execute("UPDATE faults.orders SET revenue = revenue + 1 WHERE order_id = 'o7'")
+    assert open_study(shop).info.folder != first.folder
+
+
+def test_a_snapshot_column_tells_the_states_of_a_table_apart(shop, orders):
+    orders.execute("ALTER TABLE faults.orders ADD COLUMN loaded_at timestamp DEFAULT '2026-04-01'")
+    path = Path(shop) / "shop.toml"
+    path.write_text(path.read_text() + 'snapshot = "loaded_at"\n')
+    first = load_shop(shop).content_digest()
+    orders.execute("UPDATE faults.orders SET revenue = revenue + 1 WHERE order_id = 'o7'")
+    assert load_shop(shop).content_digest() == first
+    orders.execute("UPDATE faults.orders SET loaded_at = '2026-04-02' WHERE order_id = 'o7'")
+    assert load_shop(shop).content_digest() != first
+
+
+def test_clean_tables_that_are_gone_are_made_again(shop, orders):
+    info = open_study(shop).info
+    for name in tables(orders) - {"orders"}:
+        orders.execute(f'DROP TABLE faults."{name}"')
+    study = open_study(shop)
+    assert study.info.folder == info.folder
+    assert summaries.load(study, "scope")["orders"].sum() == 500
+
+
+def test_rows_of_a_refused_table_are_kept_for_whoever_mends_it(shop, orders):
+    orders.execute("UPDATE faults.orders SET customer_id = NULL WHERE order_id <> 'o1'")
+    with pytest.raises(DataError, match="can be used"):
+        open_study(shop)
+    assert tables(orders) == {"orders", "ltv_refused_orders_quarantine"}
+
+
+def test_to_forget_takes_the_tables_away_and_names_those_of_the_team(shop, orders, tmp_path):
+    open_study(shop)
+    ids = tmp_path / "ids.txt"
+    ids.write_text("c7\n")
+    done = forget.forget(shop, str(ids))
+    assert tables(orders) == {"orders"}
+    assert done.unsearched == ["table faults.orders"]
+    study = open_study(shop)
+    assert study.info.tables["orders"]["customers"] == 49
+
+
+def test_a_wrong_password(shop, monkeypatch):
+    monkeypatch.setenv("LTV_TEST_PASSWORD", "not-the-word")
+    with pytest.raises(DataError) as error:
+        open_study(shop)
+    assert "refused the user or the password" in message(error)
+    assert "not-the-word" not in str(error.value)
+    assert not left_behind(shop)
+
+
+def test_a_variable_that_is_not_set(shop, monkeypatch):
+    monkeypatch.delenv("LTV_TEST_PASSWORD")
+    with pytest.raises(UsageError, match="environment variable LTV_TEST_PASSWORD"):
+        open_study(shop)
+
+
+def test_a_password_in_the_file_is_refused_and_not_repeated(shop, server):
+    path = Path(shop) / "shop.toml"
+    path.write_text(path.read_text().replace("${LTV_TEST_PASSWORD}", PASSWORD))
+    with pytest.raises(UsageError, match="url holds a password") as error:
+        load_shop(shop)
+    assert PASSWORD not in str(error.value)
+
+
+def test_a_password_with_marks_of_an_address(server, orders, shop, monkeypatch):
+    odd = "p@ss:w/rd?#%"
+    orders.execute(f"DROP ROLE IF EXISTS odd; CREATE ROLE odd LOGIN PASSWORD '{odd}'")
+    monkeypatch.setenv("LTV_TEST_PASSWORD", odd)
+    path = Path(shop) / "shop.toml"
+    path.write_text(path.read_text().replace("//ltv:", "//odd:"))
+    con = engines.connect(load_shop(shop))
+    assert con.raw_sql("SELECT current_user").fetchone() == ("odd",)
+    engines.close(con)
+    with pytest.raises(DataError, match="may not read a table"):
+        open_study(shop)
+
+
+def test_a_missing_schema(shop, orders):
+    path = Path(shop) / "shop.toml"
+    path.write_text(path.read_text().replace('schema = "faults"', 'schema = "elsewhere"'))
+    with pytest.raises(DataError) as error:
+        open_study(shop)
+    assert "no schema 'elsewhere'" in message(error) and "CREATE SCHEMA" in str(error.value)
+    assert not left_behind(shop)
+
+
+def test_a_missing_table(shop, orders):
+    orders.execute("DROP TABLE faults.orders")
+    with pytest.raises(DataError) as error:
+        open_study(shop)
+    assert "no table 'faults.orders'" in message(error)
+    assert tables(orders) == set() and not left_behind(shop)
+
+
+def test_a_lost_connection_while_cleaning(shop, orders, monkeypatch):
+    kept = engines.kept
+
+    def cut(con, name, table):
+        if name == "orders_few":
+            orders.execute("SELECT pg_terminate_backend(%s)", (con.con.info.backend_pid,))
+        return kept(con, name, table)
+
+    monkeypatch.setattr(engines, "kept", cut)
+    with pytest.raises(DataError) as error:
+        open_study(shop)
+    assert "connection was lost" in message(error) and "PostgreSQL" in str(error.value)
+    assert not left_behind(shop)
+    assert not [name for name in tables(orders) if name != "orders" and "_stage_" not in name]
+    monkeypatch.undo()
+    os.environ["LTV_TEST_PASSWORD"] = PASSWORD
+    open_study(shop)
+    assert not [name for name in tables(orders) if "_stage_" in name], "what was left is cleared"
+
+
+def test_a_server_that_is_down(tmp_path, monkeypatch):
+    server = Server()
+    try:
+        monkeypatch.setenv("LTV_TEST_PASSWORD", PASSWORD)
+        settings = f'engine = "postgres"\nurl = "{server.url("${LTV_TEST_PASSWORD}")}"'
+        shop = small_shop(tmp_path / "corner", settings, 'table = "orders"')
+        server.stop()
+        with pytest.raises(DataError) as error:
+            open_study(shop)
+        assert "cannot be reached" in message(error)
+        server.start()
+    finally:
+        server.close()
+
+
+def test_a_database_whose_disk_is_full(shop, orders):
+    study = open_study(shop)
+    before = tables(orders)
+    # The server's own bound on what does not fit in memory, which it reports as it does a full disk.
+    study.con.raw_sql("SET temp_file_limit = '1kB'")
+    study.con.raw_sql("SET work_mem = '64kB'")
+    study.con.raw_sql("SET enable_hashagg = off")
+    wide = "INSERT INTO faults.orders SELECT 'x' || n, 'd' || n, DATE '2026-01-02', 5 FROM generate_series(1, 60000) AS n"
+    orders.execute(wide)
+    table = engines.relation(study.con, study.shop, "faults.orders")
+    path = study.info.folder / "wide.parquet"
+
+    def written() -> None:
+        with told(study.shop):
+            engines.write_whole(study.con, table, path, table.columns)
+
+    with pytest.raises(DataError) as error:
+        written()
+    assert "disk is full" in message(error)
+    assert tables(orders) == before
+
+
+def on_a_small_disk(folder: Path, size: str, code: str) -> str:
+    """Run Python where ``folder`` is a disk of that size; give what it printed."""
+    script = f'mount -t tmpfs -o size={size} small "$1" && exec "$2" -c "$3"'
+    own = [] if os.geteuid() == 0 else ["--map-root-user"]
+    command = [
+        "unshare",
+        *own,
+        "--mount",
+        "sh",
+        "-c",
+        script,
+        "sh",
+        str(folder),
+        sys.executable,
+        code,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+OPEN = """
+import os, pathlib, shutil
+from helpers.errors import DataError
+from helpers.study import open_study
+shutil.copytree({source!r}, {shop!r}, dirs_exist_ok=True)
+try:
+    open_study({shop!r})
+    print("no error")
+except DataError as error:
+    print(error)
+print(sorted(p.name for p in pathlib.Path({shop!r}, "clean").iterdir() if p.name != ".lock"))
+"""
+
+
+def test_a_full_disk(tmp_path):
+    source = sample_on(tmp_path / "source", "duckdb")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    size = sum(path.stat().st_size for path in Path(source).iterdir()) + (600 << 10)
+    code = OPEN.format(source=source, shop=str(disk / "corner"))
+    said = on_a_small_disk(disk, f"{size >> 10}k", code)
+    assert "is full. Make room" in said
+    assert said.splitlines()[-1] == "[]", "nothing half-written is left"
+    assert len(said.splitlines()) == 2
+
+
+def test_an_exhausted_memory_limit(tmp_path):
+    rows = "".join(f"{n},c{n},2026-01-0{1 + n % 9},{n % 97}.50\n" for n in range(300_000))
+    shop = small_shop(tmp_path / "corner", 'memory_limit = "16MB"\nthreads = 1\nspill_directory = "/dev/null/no"',
+                      'files = "orders.csv"')  # fmt: skip
+    (Path(shop) / "orders.csv").write_text("order_id,customer_id,ordered_at,revenue\n" + rows)
+    with pytest.raises(DataError) as error:
+        open_study(shop)
+    text = message(error)
+    assert "memory limit of 16MB is exhausted" in text and "spill_directory" in text
+    assert "c299" not in text and not left_behind(shop)
