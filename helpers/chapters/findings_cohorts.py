@@ -82,8 +82,9 @@ def any_triangle(triangle: Triangle, measure: str, fmt: Money, missing: str) -> 
 
 def traits(table: pd.DataFrame, curves: pd.DataFrame, name: str, needed: str) -> Finding:
     """Who stays: the values of one dimension beside each other."""
-    known = table[table["value"] != "unknown"].dropna(subset="month_1")
-    if len(known) < 2 or curves.empty:
+    drawn = table["value"].isin(curves["value"]) & (table["value"] != "unknown")
+    known = table[drawn].dropna(subset="month_1")
+    if len(known) < 2:
         return nothing(
             f"The shop's files tell fewer than two groups by {name} with enough customers apart. "
             f"For that it takes {needed}."

@@ -66,18 +66,18 @@ def table(study: Study, found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, row in found.iterrows():
         write = _writer(study, row)
-        name = f"{row['metric']} (diagnostic)" if row["metric"] == "opened" else row["metric"]
+        told = {"opened": " (diagnostic)"}.get(row["metric"], "")
+        told += ", adjusted" if row["basis"] == "adjusted" else ""
         values = [row[f"decisive_{part}"] for part in ("value", "low", "high")]
         rows.append(
             {
-                "metric": name, "arm": row["arm"], "control": write(row["control"]),
+                "metric": row["metric"] + told, "arm": row["arm"], "control": write(row["control"]),
                 "treated": write(row["treated"]),
                 "difference": "{} ({} to {})".format(*map(write, values)),
-                "adjusted": "yes" if row["basis"] == "adjusted" else "no",
                 "holm": row["holm"], "fdr": row["fdr"],
             }
         )  # fmt: skip
-    columns = ["metric", "arm", "control", "treated", "difference", "adjusted", "holm", "fdr"]
+    columns = ["metric", "arm", "control", "treated", "difference", "holm", "fdr"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -140,11 +140,11 @@ class Trial:
     def design(self) -> str:
         """The design in words."""
         if not self.randomized:
-            return "not drawn by chance"
+            return "not drawn"
         if self.cells:
-            return "two changes at a time, four cells"
+            return "two by two"
         return {0: "no treated arm", 1: "two arms"}.get(
-            len(self.treated), f"{len(self.treated)} treated arms and a control"
+            len(self.treated), f"{len(self.treated) + 1} arms"
         )
 
 
