@@ -23,6 +23,8 @@ from tests.conftest import ORDERS
 SPLIT = {
     "customer_features": {"split": "2026-02-20", "until": "2026-03-31"},
     "active_stock": {"window": 90},
+    "known_states": {"split": "2026-02-20"},
+    "known_spends": {"split": "2026-02-20"},
 }
 
 

@@ -216,7 +216,8 @@ def thirds(scored: ir.Table, value: str = "residual") -> ir.Table:
 
     Customers without a repeat purchase are the zero cell (0, 0, 0); the others are ranked by last
     purchase day, by frequency and by mean repeat spend, 1 the lowest third, 3 the highest. Equals
-    are put in order by the other two. Source: Fader, Hardie and Lee, "RFM and CLV", Journal of
+    are put in order by the other two, then by all else that is known, so that no thread decides.
+    Source: Fader, Hardie and Lee, "RFM and CLV", Journal of
     Marketing Research 42(4), 2005, table 2.
     """
     again = scored.frequency > 0
@@ -227,9 +228,13 @@ def thirds(scored: ir.Table, value: str = "residual") -> ir.Table:
         "frequency_third": ("frequency", "last_day", "mean"),
         "money": ("mean", "frequency", "last_day"),
     }
+    rest = ("first_day", "spend_frequency", "total_spend")
     ranked = rows.mutate(
         **{
-            name: ibis.ntile(3).over(group_by=rows.again, order_by=[rows[key] for key in by]) + 1
+            name: ibis.ntile(3).over(
+                group_by=rows.again, order_by=[rows[key] for key in (*by, *rest)]
+            )
+            + 1
             for name, by in orders.items()
         }
     )
