@@ -249,7 +249,7 @@ def learnable(size: int, seed: int) -> pd.DataFrame:
     flat = dict.fromkeys([*boosting._AMOUNTS, *boosting._COUNTS], 0)
     rows = pd.DataFrame({**flat, "first_day": day, "last_day": day}, index=range(size))
     return rows.assign(
-        gross=100.0, discounts=share * 100, returned=0.0, channel="a", main_category=None,
+        gross=100.0, discounts=share * 100, given_back=0.0, channel="a", main_category=None,
         later_frequency=buys * 2, later_revenue=money,
     )  # fmt: skip
 

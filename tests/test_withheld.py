@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from helpers.chapters import forecast_tables
 from helpers.errors import UsageError
 from helpers.measures.withheld import withhold
+from helpers.models.forecast import Clock
 
 
 def table(people, extra=None):
@@ -146,7 +147,11 @@ def test_frequencies_of_few_customers_stand_together(counts, names, monkeypatch)
     )
     privacy = SimpleNamespace(privacy=SimpleNamespace(min_cell=10))
     found = forecast_tables.fit_by_frequency(
-        SimpleNamespace(models=SimpleNamespace(purchase=None)),
+        SimpleNamespace(
+            models=SimpleNamespace(
+                purchase=None, clock=Clock(pd.Timestamp("2026-03-31")), season=None
+            )
+        ),
         states[states["n"] > 0],
         SimpleNamespace(end=date(2026, 3, 31), shop=privacy),
     )

@@ -53,12 +53,18 @@ def holdout_bins(check: BackTest) -> Finding:
         return nothing("Without a check there is nothing to compare.")
     table, used = check.bins, check.choice.used
     off = (table[used] - table["actual"]).abs()
-    worst = table.loc[(off * table["customers"]).idxmax()]
+    worst, first, last = (
+        table.loc[(off * table["customers"]).idxmax()],
+        table.iloc[0],
+        table.iloc[-1],
+    )
     return Finding(
-        "How often customers bought before says how often they bought after",
+        f"Customers with {last['frequency']} repeat purchase days brought "
+        f"{ratio(last['actual'])} orders later, those with {first['frequency']} "
+        f"{ratio(first['actual'])}",
         "Bars beside each other of held-out orders per customer by earlier repeat purchases: "
-        "actual, "
-        f"{used} and {check.choice.naive}.",
+        f"actual, {used} and {check.choice.naive}, from {ratio(table['actual'].min())} to "
+        f"{ratio(table['actual'].max())}.",
         f"Most orders were missed among customers with {worst['frequency']} repeat purchase days: "
         f"{ratio(worst['actual'])} each, where {used} said {ratio(worst[used])} and "
         f"{check.choice.naive} {ratio(worst[check.choice.naive])}.",

@@ -62,7 +62,7 @@ def features(rows: pd.DataFrame, words: dict[str, list[str]]) -> pd.DataFrame:
         age=age, quiet=quiet, gap=gap, overdue=quiet / gap,
         month=first.dt.month, mean_spend=rows["total_spend"] / rows["spend_frequency"].where(
             rows["spend_frequency"] > 0),
-        discount=rows["discounts"] / gross, returned=rows["returned"] / gross,
+        discount=rows["discounts"] / gross, returned=rows["given_back"] / gross,
     )  # fmt: skip
     for name, known in words.items():
         codes = {word: number for number, word in enumerate(known)}

@@ -16,7 +16,7 @@ WINDOWS = (30, 90, 365)
 AMOUNTS = (
     "first_revenue", "first_margin", "first_margin_revenue", "repeat_revenue", "repeat_margin",
     "repeat_margin_revenue", "previous_revenue",
-    "later_revenue", "later_margin", "last_revenue", "gross", "discounts", "returned", "served",
+    "later_revenue", "later_margin", "last_revenue", "gross", "discounts", "given_back", "served",
     "channel_cost", "margin_365", *(f"revenue_{days}" for days in WINDOWS),
 )  # fmt: skip
 
@@ -139,7 +139,7 @@ def _product_mix(lines: ir.Table) -> ir.Table:
         main_category=lines.category.min(where=sale),
         gross=(lines.revenue + discount).sum(where=sale),
         discounts=discount.sum(where=sale),
-        returned=-lines.revenue.sum(where=~sale),
+        given_back=-lines.revenue.sum(where=~sale),
     )
 
 
