@@ -12,7 +12,7 @@ from helpers.contract.shop import ROOT
 from helpers.contract.tables import TABLES
 from helpers.errors import UsageError
 from helpers.measures import metrics
-from helpers.publishing import pages
+from helpers.publishing import indexes
 from helpers.study import open_study
 
 ENTRIES = list(catalog.CATALOG.values())
@@ -174,7 +174,7 @@ NAV = [
 
 
 def rendered() -> str:
-    return pages.render_glossary(
+    return indexes.render_glossary(
         shop_title="Sample <b>", month="2026-06", pages=NAV[2:4], about={"Shop": "S"}, nav=NAV
     )
 

@@ -15,7 +15,8 @@ from helpers.cleaning import store as cleaning
 from helpers.contract.shop import load_shop
 from helpers.errors import WorkbookError
 from helpers.privacy import lists
-from helpers.publishing.notebook_files import harvest, render_page, write_tables
+from helpers.publishing.notebook_files import harvest, write_tables
+from helpers.publishing.pages import render_page
 from helpers.study import open_study
 from tests.faults import (
     BY_LINE,

@@ -1,9 +1,11 @@
 """Pages made from a small executed notebook: safe, accessible, the same each time."""
 
+import base64
 import html.parser
 import itertools
 import json
 import re
+import struct
 import time
 import types
 
@@ -11,15 +13,17 @@ import pandas as pd
 import pytest
 from nbformat import v4
 
-from helpers import figures, show
+from helpers import catalog, figures, show
 from helpers.publishing import pages
-from helpers.publishing.notebook_files import (
-    normalize,
+from helpers.publishing.indexes import (
     render_glossary,
     render_home,
+    render_mail,
     render_month_index,
-    render_page,
+    trends,
 )
+from helpers.publishing.notebook_files import harvest, normalize
+from helpers.publishing.pages import render_page
 
 EVIL = (
     "<script>alert(1)</script> {{ 7*7 }} [x](javascript:alert(1)) ![p](http://e.vil/p.png) | =cmd()"
@@ -120,13 +124,29 @@ def month():
     return render_month_index(
         shop_title="Sample <b>",
         month="2026-06",
-        pages=[{"href": link["href"], "title": link["title"]} for link in NAV[2:5]],
+        pages=[
+            {"href": link["href"], "title": link["title"], "picture": PICTURE} for link in NAV[2:5]
+        ],
         changes=changes,
         alerts=["Margin <u> is unknown", {"text": "Under target", "notebook": "02_b"}],
         about=ABOUT,
         nav=NAV,
         currency="EUR",
     )
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 720, 400)
+PICTURE = {"finding": "It <b> grew", "alt": 'Bars "0" to 2', "png": base64.b64encode(PNG).decode()}
+
+
+def headline(value, unit="money"):
+    return {
+        "notebook": "06_c",
+        "name": "core_metric",
+        "label": "Core <i>",
+        "unit": unit,
+        "value": value,
+    }
 
 
 HOME = [
@@ -138,8 +158,10 @@ HOME = [
         "alerts": 1,
         "stale": m == "2026-05",
         "stale_because": ["2026-04"],
+        "currency": "EUR",
+        "headline": [headline(value)],
     }
-    for m in ("2026-05", "2026-06")
+    for m, value in (("2026-05", 564.0), ("2026-06", 471.0))
 ]
 
 
@@ -358,6 +380,91 @@ def test_month_page(month):
     assert month.count('href="02_b.html"') >= 3
 
 
+def test_month_page_shows_the_finding_and_the_first_picture_of_each_page(month):
+    words = " ".join(text_of(month).split())
+    assert words.count("It <b> grew") == 3
+    pictures = [a for tag, a in Elements(month).found if tag == "img"]
+    assert [(a["alt"], a["width"], a["height"]) for a in pictures] == [
+        ('Bars "0" to 2', "720", "400")
+    ] * 3
+
+
+def test_the_first_picture_after_the_headline_is_harvested(notebook):
+    picture = harvest(notebook).picture
+    assert picture["finding"] == "It grew"
+    assert picture["alt"] == 'It grew. Three bars "0" to 2'
+    assert harvest(v4.new_notebook()).picture is None
+
+
+def test_headline_figures_lead_to_their_definition(glossary):
+    figure = headline(1.0) | {"name": "month_orders"}
+    assert pages.explained(figure, "EUR")["means"] == "glossary.html#orders"
+    assert pages.explained(figure | {"name": "experiments"}, "EUR")["means"] == ""
+    ids = {attrs["id"] for _, attrs in Elements(glossary).found if attrs.get("id")}
+    used = {catalog.meaning(name) for name in
+            ("rows_set_aside", "ltv_margin_365d", "clv_total", "arms_read", "holdout_bias")}  # fmt: skip
+    assert used < ids
+
+
+SUMMARY = {
+    "month": "2026-06",
+    "currency": "EUR",
+    "alerts": [{"notebook": "06_c", "text": "Under <b> target"}],
+    "figures": [headline(110.0) | {"before": 100.0, "low": 90.0, "high": 130.0, "note": "n <u>"}],
+}
+ANSWERS = [
+    {"notebook": "06_c", "question": "How did it go?", "finding": "It <b> grew"},
+    {"notebook": "05_b", "question": "Did it pay?", "finding": ""},
+]
+
+
+def test_the_letter_is_within_what_mail_programs_keep():
+    letter = render_mail(shop_title="Sample <b>", summary=SUMMARY, answers=ANSWERS)
+    tags = Elements(letter).found
+    kept = {"html", "head", "meta", "title", "body", "table", "tr", "td", "th", "h1", "h2", "p",
+            "strong", "span", "br"}  # fmt: skip
+    assert {tag for tag, _ in tags} <= kept
+    assert not any(set(attrs) & {"class", "id", "src", "href", "onclick"} for _, attrs in tags)
+    properties = {
+        part.partition(":")[0].strip()
+        for _, attrs in tags
+        for part in attrs.get("style", "").split(";")
+    }
+    assert not properties & {"display", "position", "float", "grid-template-columns", "flex"}
+    assert "@" not in letter and "url(" not in letter
+    assert len(letter) < 100_000, "longer ones are clipped"
+    words = " ".join(text_of(letter).split())
+    assert "Under <b> target" in words and "Core <i> €110 €90 to €130 n <u>" in words
+    assert "Core <i> €110 €100 +10.0%" in words
+
+
+def test_home_page_follows_figures_over_the_months(home):
+    words = " ".join(text_of(home).split())
+    assert "Core <i> May 2026 €564 €471" in words
+    [line] = [a for tag, a in Elements(home).found if tag == "svg"]
+    assert line["aria-label"] == "Core <i>: €564 in May 2026, €471 in June 2026."
+    [course] = [a["points"] for tag, a in Elements(home).found if tag == "polyline"]
+    assert course == "4.0,4.0 156.0,28.0", "later to the right, less lies lower"
+
+
+def test_a_course_leaves_out_what_cannot_be_compared():
+    def follow(*values, **changed):
+        months = [
+            {"month": f"2026-0{7 - i}", "currency": "EUR", "headline": [headline(value)]}
+            for i, value in enumerate(values)
+        ]
+        months[-1] |= changed
+        return trends(months)
+
+    assert follow(1.0) == []
+    assert follow(1.0, 2.0)[0]["since"] == "June 2026"
+    assert follow(1.0, None, 3.0)[0]["line"].count(",") == 2
+    assert follow(1.0, 2.0, currency="USD") == []
+    assert follow(1.0, 2.0, headline=[headline(0.2, "percent")]) == []
+    assert follow(5.0, 5.0)[0]["line"] == "4.0,28.0 156.0,28.0"
+    assert trends([]) == []
+
+
 def test_month_page_without_alerts_or_changes():
     page = render_month_index(
         shop_title="S",
@@ -373,7 +480,8 @@ def test_month_page_without_alerts_or_changes():
 
 
 def test_home_page(home):
-    assert home.index("June 2026") < home.index("May 2026")
+    months = home[home.index('<ul class="months">') :]
+    assert months.index("June 2026") < months.index("May 2026")
     assert "1 alert · stale: April 2026 changed since; run it again" in home
     nested = render_home(
         [

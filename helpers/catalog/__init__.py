@@ -31,6 +31,7 @@ __all__ = [
     "entry",
     "facts",
     "key",
+    "meaning",
     "outline",
 ]
 
@@ -67,6 +68,35 @@ def entry(name: str) -> Measure:
     if found is None:
         raise UsageError(f"There is no measure '{name}'.{nearest(name, [*CATALOG, *ALIASES])}")
     return found
+
+
+# Headline figures whose names are not their measure's, by the start of their names.
+_FIGURES = {
+    "rows_set_aside": "set_aside_share",
+    "revenue_set_aside": "set_aside_share",
+    "customers_seen": "customers",
+    "revenue_seen": "revenue",
+    "ltv_margin": "ltv_historical",
+    "ltv_revenue": "ltv_revenue",
+    "repeat": "repeat_rate",
+    "cohort_money": "ltv_historical",
+    "clv": "clv_forecast",
+    "expected_orders": "clv_forecast",
+    "holdout_bias": "forecast_error",
+    "arms": "uplift_margin",
+}
+
+
+def meaning(figure: str) -> str:
+    """Name the measure that a headline figure shows; empty for a plain count of its own.
+
+    >>> meaning("ltv_margin_365d"), meaning("month_orders"), meaning("retention_m12")
+    ('ltv_historical', 'orders', 'retention')
+    """
+    plain = re.sub(r"_m?\d+d?$", "", figure).removeprefix("month_")
+    if plain in CATALOG:
+        return plain
+    return next((name for start, name in _FIGURES.items() if plain.startswith(start)), "")
 
 
 def facts(measure: Measure) -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.errors import DataError, UsageError
-from helpers.publishing.pages import render_glossary, render_home, render_month_index, render_page
+from helpers.publishing.pages import alt_text
 from helpers.show import HEADLINE, RECORD, TABLE
 
 __all__ = [
@@ -35,10 +35,6 @@ __all__ = [
     "heading_above",
     "normalize",
     "read_parameters",
-    "render_glossary",
-    "render_home",
-    "render_month_index",
-    "render_page",
     "write_notebook",
     "write_tables",
 ]
@@ -295,11 +291,15 @@ def digest_cells(path: Path | str) -> str:
 
 @dataclass(frozen=True)
 class Harvest:
-    """What an executed notebook displayed for the run: headline, record, tables in order."""
+    """What an executed notebook displayed for the run: headline, record, tables, first picture.
+
+    ``picture`` is {finding, alt, png} of the first picture that follows the headline.
+    """
 
     headline: dict | None = None
     record: dict | None = None
     tables: list[dict] = field(default_factory=list)
+    picture: dict | None = None
 
 
 @dataclass(frozen=True)
@@ -316,8 +316,12 @@ def harvest(nb: Mapping) -> Harvest:
 
     Figures of several headlines are joined. Raises DataError if two different tables have one name.
     """
-    headline, record, tables = None, None, {}
-    for data in (output.get("data", {}) for _, output in _outputs(nb)):
+    headline, record, tables, picture = None, None, {}, None
+    for output in (output for _, output in _outputs(nb)):
+        data = output.get("data", {})
+        if "image/png" in data and headline and not picture:
+            finding = str(data.get("text/plain", "")).partition("\n")[0]
+            picture = {"finding": finding, "alt": alt_text(output), "png": data["image/png"]}
         if HEADLINE in data:
             before = headline["figures"] if headline else []
             headline = {**data[HEADLINE], "figures": [*before, *data[HEADLINE]["figures"]]}
@@ -329,7 +333,7 @@ def harvest(nb: Mapping) -> Harvest:
                     f"Two tables are named '{table['name']}'; give one another name "
                     "(show_table(..., name='...'))."
                 )
-    return Harvest(headline, record, list(tables.values()))
+    return Harvest(headline, record, list(tables.values()), picture)
 
 
 def write_tables(tables: Iterable[Mapping], folder: Path | str) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Pages: an executed notebook, a month, all months, each as one HTML file that needs nothing else.
+"""Pages: an executed notebook as one HTML file that needs nothing else.
 
 No script, no external resource, and a policy in the page that allows none. Raw HTML in Markdown is
 shown as text; HTML output is trusted only where `show.py` made it. Same inputs, same bytes.
@@ -10,13 +10,12 @@ import functools
 import html
 import re
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from helpers import catalog
-from helpers.show import HEADLINE, TABLE, by_unit, figure_texts, inline, is_missing, slug
-from helpers.written import month_name, step
+from helpers.show import HEADLINE, TABLE, figure_texts, inline, slug
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 HIDDEN = {"parameters", "injected-parameters", "setup", "record"}
@@ -56,10 +55,10 @@ def render_page(
         "title": inline(title),
         "eyebrow": inline(title).removeprefix(question).strip(" ·,–|"),
         "lead": lead,
-        "figures": [figure_texts(f, currency) for f in figures],
+        "figures": [explained(f, currency) for f in figures],
         "contents": [*render.contents, *([("about", ABOUT)] if about else [])],
-        "nav": _navigation(nav),
-        "about": _about(about),
+        "nav": navigation(nav),
+        "about": about_rows(about),
     }
     node = nbformat.from_dict(
         {"cells": cells, "metadata": dict(nb["metadata"]), "nbformat": 4, "nbformat_minor": 5}
@@ -68,101 +67,10 @@ def render_page(
     return text.rstrip("\n") + "\n"
 
 
-def render_month_index(
-    *,
-    shop_title: str,
-    month: str,
-    pages: Iterable[Mapping],
-    changes: Iterable[Mapping] = (),
-    alerts: Iterable[Any] = (),
-    about: Mapping[str, str] | None = None,
-    nav: Any = (),
-    currency: str = "",
-) -> str:
-    """Render the first page of a month: what needs attention, all headlines, what changed.
-
-    A page is {href, title, question, headline: [figure, ...], currency}; without `headline` its
-    figures are those changes whose `notebook` is the page's file. A change is a headline figure
-    with `before`, the figure of the month before (None: not known). An alert is a text or
-    {text, notebook}.
-    """
-    changes, links = list(changes), {}
-    shown = []
-    for page in pages:
-        stem = Path(page["href"]).stem
-        links[stem] = page["href"]
-        own = [c for c in changes if c.get("notebook") == stem]
-        figures = [
-            figure_texts(f, f.get("currency", page.get("currency", currency)))
-            for f in page.get("headline", own)
-        ]
-        shown.append({"question": page["title"], **page, "figures": figures})
-    rows = [_change_row(c, currency, links) for c in changes if not is_missing(c.get("before"))]
-    title = f"{inline(shop_title)}, {month_name(month)}"
-    page = {"title": title, "nav": _navigation(nav), "about": _about(about), "figures": []}
-    sections = [
-        ("attention", "What needs attention?"),
-        ("answers", "What did the month bring?"),
-        ("changes", "What changed since the month before?"),
-    ]
-    page["contents"] = [*sections, *([("about", ABOUT)] if about else [])]
-    alerts = [a if isinstance(a, Mapping) else {"text": str(a)} for a in alerts]
-    alerts = [{"text": a["text"], "href": links.get(a.get("notebook"), "")} for a in alerts]
-    return _render("month.html.j2", page=page, pages=shown, changes=rows, alerts=alerts)
-
-
-def render_glossary(
-    *,
-    shop_title: str,
-    month: str,
-    pages: Iterable[Mapping] = (),
-    about: Mapping[str, str] | None = None,
-    nav: Any = (),
-) -> str:
-    """Render the catalog as a page of a month: an anchor per measure and per other name.
-
-    A page is {href, title}; a measure links the first one whose file begins with its notebook.
-    """
-    themes = catalog.outline({page["href"][:2]: page for page in reversed(list(pages))})
-    title = f"Glossary · {inline(shop_title)}, {month_name(month)}"
-    contents = [*((theme["id"], theme["title"]) for theme in themes), ("rules", "Rules of thumb")]
-    page = {
-        "title": title,
-        "nav": _navigation(nav),
-        "about": _about(about),
-        "figures": [],
-        "contents": [*contents, *([("about", ABOUT)] if about else [])],
-    }
-    rules = list(catalog.THRESHOLDS.values())
-    return _render("glossary.html.j2", page=page, themes=themes, rules=rules)
-
-
-def render_home(entries: Iterable[Mapping]) -> str:
-    """Render the page over all shops and months, newest month first.
-
-    An entry is a month {shop, title, month, href, alerts, stale, stale_because}, or a shop with a
-    list of such `months`.
-    """
-    shops: dict[str, dict] = {}
-    for entry in entries:
-        shop = shops.setdefault(entry["shop"], {"title": entry.get("title", ""), "months": []})
-        shop["months"] += [dict(m) for m in entry.get("months", [entry])]
-    for name, shop in shops.items():
-        shop["id"] = f"shop-{slug(name)}"
-        shop["title"] = shop["title"] or name
-        shop["months"] = [
-            {**m, "name": month_name(m["month"]), "notes": _month_notes(m)}
-            for m in sorted(shop["months"], key=lambda m: m["month"], reverse=True)
-        ]
-    ordered = [shops[name] for name in sorted(shops)]
-    page = {
-        "title": "Customer lifetime value, month by month",
-        "nav": _navigation(()),
-        "about": [],
-        "figures": [],
-        "contents": [],
-    }
-    return _render("home.html.j2", page=page, shops=ordered)
+def explained(figure: Mapping, currency: str) -> dict[str, str]:
+    """Write a headline figure in words, with the place of its definition in the glossary."""
+    measure = catalog.meaning(figure["name"])
+    return {**figure_texts(figure, currency), "means": f"{GLOSSARY}#{measure}" if measure else ""}
 
 
 def alt_text(output: Mapping) -> str:
@@ -309,7 +217,7 @@ def _scroll_box(content: str, name: str) -> str:
     return f'<div class="scroll" {region}>{content}</div>'
 
 
-def _image_size(output: Mapping) -> str:
+def image_size(output: Mapping) -> str:
     """Give width and height of a PNG, so that the page does not jump while it loads."""
     head = base64.b64decode(output["data"]["image/png"][:44])
     if head[:8] != b"\x89PNG\r\n\x1a\n":
@@ -318,7 +226,7 @@ def _image_size(output: Mapping) -> str:
     return f' width="{width}" height="{height}"'
 
 
-def _navigation(nav: Any) -> dict[str, Any]:
+def navigation(nav: Any) -> dict[str, Any]:
     """Bring links into one form: up (all months, this month), pages, previous, next, glossary."""
     if isinstance(nav, Mapping):
         links = {k: dict(v) for k, v in nav.items() if k != "pages" and v}
@@ -337,35 +245,9 @@ def _navigation(nav: Any) -> dict[str, Any]:
     return {"up": up, "pages": pages, "previous": before, "next": after, "glossary": glossary}
 
 
-def _about(about: Mapping[str, str] | None) -> list[tuple[str, str]]:
+def about_rows(about: Mapping[str, str] | None) -> list[tuple[str, str]]:
+    """Give what a page says about itself, without what is empty."""
     return [(inline(k), inline(v)) for k, v in (about or {}).items() if inline(v)]
-
-
-def _change_row(change: Mapping, currency: str, links: Mapping[str, str]) -> dict[str, str]:
-    fmt = by_unit(change["unit"], change.get("currency", currency))
-    now, before = change.get("value"), change["before"]
-    texts = figure_texts({**change, "low": None, "high": None}, change.get("currency", currency))
-    return {
-        "label": texts["label"],
-        "now": texts["value"],
-        "before": fmt(before),
-        "step": step(now, before, change["unit"]),
-        "href": links.get(change.get("notebook"), ""),
-    }
-
-
-def _month_notes(month: Mapping) -> list[str]:
-    notes = []
-    alerts = month.get("alerts") or 0
-    number = alerts if isinstance(alerts, int) else len(alerts)
-    if number:
-        notes.append(f"{number} {'alert' if number == 1 else 'alerts'}")
-    if month.get("stale"):
-        earlier = ", ".join(month_name(m) for m in month.get("stale_because", []))
-        notes.append(f"stale: {earlier or 'an earlier month'} changed since; run it again")
-    if month.get("published"):
-        notes.append(f"published {inline(month['published'])}")
-    return notes
 
 
 # -- engines ---------------------------------------------------------------------------------
@@ -382,7 +264,7 @@ def _exporter() -> Any:
         config=config, template_name="report", extra_template_basedirs=[str(TEMPLATES)]
     )
     exporter.register_filter("alt_text", alt_text)
-    exporter.register_filter("image_size", _image_size)
+    exporter.register_filter("image_size", image_size)
     return exporter
 
 
@@ -390,15 +272,18 @@ def _exporter() -> Any:
 def _environment() -> Any:
     import jinja2
 
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES / "report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["image_size"] = image_size
+    return environment
 
 
-def _render(template: str, *, page: Mapping, **values: Sequence) -> str:
+def rendered(template: str, *, page: Mapping, **values: object) -> str:
+    """Fill a template that is no notebook's: every value is escaped."""
     text = _environment().get_template(template).render(page=page, **values)
     return text.rstrip("\n") + "\n"

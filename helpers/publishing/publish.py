@@ -160,7 +160,7 @@ def rebuild_home(reports: Path) -> bool:
     marker = f"<!-- made from {digest([entries, page_code_digest(), result_code_digest()])} -->"
     if page.exists() and marker in page.read_text(encoding="utf-8"):
         return False
-    from helpers.publishing.notebook_files import render_home
+    from helpers.publishing.indexes import render_home
 
     fresh = page.with_name(".index.html.new")
     _write(fresh, f"{render_home(entries).rstrip()}\n{marker}\n".encode())
@@ -176,6 +176,7 @@ def _entry(published: dict, shop: str, month: str) -> dict:
         "month": month,
         "href": f"{shop}/{month}/index.html",
         "headline": manifest.get("headline", []),
+        "currency": manifest.get("currency", ""),
         "alerts": len(manifest.get("alerts", [])),
         "stale": bool(stale_because(published, shop, month)),
         "stale_because": stale_because(published, shop, month),

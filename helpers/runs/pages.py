@@ -24,6 +24,7 @@ class Page:
     notebook: dict
     record: dict
     tables: object
+    picture: Mapping | None = None
 
     @property
     def number(self) -> str:
@@ -42,7 +43,8 @@ def read_page(name: str, notebook: dict) -> Page:
         found = harvest(notebook)
     except WorkbookError as error:
         raise type(error)(f"{name}: {error}") from None
-    return Page(name, first_heading(notebook) or name, notebook, found.record or {}, found.tables)
+    title = first_heading(notebook) or name
+    return Page(name, title, notebook, found.record or {}, found.tables, found.picture)
 
 
 def first_heading(notebook: dict) -> str:
@@ -62,12 +64,9 @@ def build_month(
     ``before`` is the published folder of the month before, which may not exist. Raises
     WorkbookError if a file would name a folder of this machine.
     """
-    from helpers.publishing.notebook_files import (
-        render_glossary,
-        render_month_index,
-        render_page,
-        write_notebook,
-    )
+    from helpers.publishing.indexes import render_glossary, render_mail, render_month_index
+    from helpers.publishing.notebook_files import write_notebook
+    from helpers.publishing.pages import render_page
 
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "notebooks").mkdir(parents=True)
@@ -83,7 +82,10 @@ def build_month(
             tables=f"tables/{page.number}_",
         )
         (folder / f"{page.name}.html").write_text(text, encoding="utf-8", newline="\n")
-    listed = [{"href": f"{page.name}.html", "title": page.title} for page in pages]
+    listed = [
+        {"href": f"{page.name}.html", "title": page.title, "picture": page.picture}
+        for page in pages
+    ]
     index = render_month_index(
         shop_title=shop.title,
         month=month,
@@ -104,6 +106,9 @@ def build_month(
         nav=navigation(pages, "glossary"),
     )
     (folder / GLOSSARY).write_text(words, encoding="utf-8", newline="\n")
+    answers = [summary["answers"][-1], *summary["answers"][:-1]]
+    letter = render_mail(shop_title=shop.title, summary=summary, answers=answers)
+    (folder / "summary.html").write_text(letter, encoding="utf-8", newline="\n")
     text = json.dumps(summary, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     (folder / "summary.json").write_text(text, encoding="utf-8", newline="\n")
     refuse_private(folder, shop.folder, before.parent)
@@ -141,6 +146,14 @@ def summarize(shop: object, month: str, pages: Sequence[Page], before: Path) -> 
         "month": month,
         "month_before": shift_month(month, -1) if known else "",
         "currency": (currencies or [shop.currency])[0],
+        "answers": [
+            {
+                "notebook": page.name,
+                "question": page.title,
+                "finding": (page.picture or {}).get("finding", ""),
+            }
+            for page in first
+        ],
         "figures": figures,
         "alerts": [alert for page in first for alert in _alerts(page)],
     }
