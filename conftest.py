@@ -6,10 +6,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from helpers.runs.kernels import ONE_THREAD
 from helpers.workbench import committed_reports
 
 # Set before any kernel starts, and inherited by it.
 _SCRATCH = Path(tempfile.mkdtemp(prefix="ltv-tests-"))
 atexit.register(shutil.rmtree, _SCRATCH, ignore_errors=True)
 os.environ["LTV_REPORTS"] = str(committed_reports(_SCRATCH / "reports"))
+os.environ.update(ONE_THREAD)
 os.environ["LTV_WORK"] = str(_SCRATCH / "work")

@@ -101,9 +101,20 @@ def cross_fitted(
     2023). So a fold is scored and predicted without its own outcomes, and comparing the two is
     honest. Missing features are an error: fill them and add an indicator.
     """
+    from threadpoolctl import threadpool_limits
+
     y, w, x = checked(outcome, treated, features)
     if not 0 < chance < 1:
         raise UsageError(f"The chance of treatment lies between 0 and 1, not {chance}.")
+    # Models this small lose more by sharing threads than they win.
+    with threadpool_limits(limits=1):
+        return _cross_fitted(y, w, x, chance, learner=learner, parts=parts, seed=seed)
+
+
+def _cross_fitted(
+    y: np.ndarray, w: np.ndarray, x: np.ndarray, chance: float,
+    *, learner: str, parts: int, seed: int,
+) -> Scores:  # fmt: skip
     fold = folds(len(y), w, parts=parts, seed=seed)
     score, predicted, response = (np.empty(len(y)) for _ in range(3))
     for part in range(parts):

@@ -63,41 +63,52 @@ def chosen_rows(
 
 
 def pooled(rows: pd.DataFrame, ages: Iterable[int], as_of: date, value: str) -> pd.DataFrame:
-    """Sum what cohorts that reached an age earned by then: one row per value and age."""
-    names, free = rows["value"].unique(), rows[~rows["barred"]]
-    ages, unit = tuple(ages), rows["age_unit"].iloc[0] if len(rows) else "horizon"
-    cohorts = pd.DatetimeIndex(free["cohort"].unique())
-    reached = complete_through(cohorts, ages, unit) <= pd.Timestamp(as_of)
-    parts = []
-    for age in ages:
-        ready = free[free["cohort"].isin(cohorts[reached[age]])]
-        part = _at_age(ready, age, value).reindex(names)
-        parts.append(part.rename_axis("value").reset_index().assign(age=age))
-    return pd.concat(parts).sort_values(["value", "age"], ignore_index=True)
+    """Sum what cohorts that reached an age earned by then: one row per value and age.
 
+    Customers, cohorts, first_cohort, last_cohort, amount, squares, cubes, unknown (some amount is
+    missing) and coverage; all missing where no cohort has reached the age.
+    """
+    ages, free = sorted(ages), rows[~rows["barred"]]
+    names = pd.Index(rows["value"].unique()).sort_values()
+    unit = rows["age_unit"].iloc[0] if len(rows) else "horizon"
+    cohorts = pd.DatetimeIndex(free["cohort"].unique()).sort_values()
+    reached = (complete_through(cohorts, ages, unit) <= pd.Timestamp(as_of)).to_numpy()
+    place = (names.get_indexer(free["value"]), cohorts.get_indexer(free["cohort"]))
+    # A row counts from the first of the ages that it lies within.
+    since = np.searchsorted(ages, free["age"].to_numpy())
 
-def _at_age(ready: pd.DataFrame, age: int, value: str) -> pd.DataFrame:
-    """Sum customers, amounts, squares and cubes to an age, by value of the dimension."""
+    def by_age(amounts: pd.Series) -> np.ndarray:
+        grid = np.zeros((len(names), len(cohorts), len(ages) + 1))
+        np.add.at(grid, (*place, since), amounts.fillna(0).to_numpy(dtype=float))
+        return (grid[:, :, :-1].cumsum(axis=2) * reached).sum(axis=1)
+
     # The size stands in every row of a cohort; its first row is there at any age.
-    size = ready.drop_duplicates(["value", "cohort"]).groupby("value")
-    size = size.agg(
-        customers=("customers", "sum"),
-        cohorts=("cohort", "size"),
-        first_cohort=("cohort", "min"),
-        last_cohort=("cohort", "max"),
-    )
-    inside = ready[ready["age"] <= age]
-    by_value = inside.groupby("value")
-    size["amount"] = by_value[value].sum()
-    for power in ("squares", "cubes"):
-        size[power] = by_value[f"{value}_cumulative_{power}"].sum()
-    size["unknown"] = inside[value].isna().groupby(inside["value"]).any()
-    size["coverage"] = np.nan
+    size = np.zeros((len(names), len(cohorts)))
+    size[place] = free["customers"]
+    there = np.zeros(size.shape, dtype=bool)
+    there[place] = True
+    ready = there[:, :, None] & reached
+    found = {
+        "customers": (size[:, :, None] * reached).sum(axis=1),
+        "cohorts": ready.sum(axis=1),
+        "amount": by_age(free[value]),
+        "squares": by_age(free[f"{value}_cumulative_squares"]),
+        "cubes": by_age(free[f"{value}_cumulative_cubes"]),
+        "unknown": by_age(free[value].isna()) > 0,
+        "coverage": np.full((len(names), len(ages)), np.nan),
+    }
     if value in ("margin", "cost"):
         # On the lines whose cost is known, revenue is margin + cost.
-        revenue, known = by_value["revenue"].sum(), by_value[["margin", "cost"]].sum().sum(axis=1)
-        size["coverage"] = known / revenue.where(revenue > 0)
-    return size
+        revenue, known = by_age(free["revenue"]), by_age(free["margin"]) + by_age(free["cost"])
+        found["coverage"] = np.divide(known, revenue, out=found["coverage"], where=revenue > 0)
+    index = pd.MultiIndex.from_product([names, ages], names=["value", "age"])
+    table = pd.DataFrame({name: grid.ravel() for name, grid in found.items()}, index=index)
+    for name, side in (("first_cohort", 1), ("last_cohort", -1)):
+        at = ready[:, ::side].argmax(axis=1).ravel()
+        table[name] = cohorts[::side][at] if len(cohorts) else pd.NaT
+    table = table.where(table["cohorts"] > 0)
+    counts = {name: "int64" for name in ("customers", "cohorts") if table[name].notna().all()}
+    return table.astype(counts).reset_index()
 
 
 def ltv_historical(

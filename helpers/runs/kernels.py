@@ -41,6 +41,11 @@ class NotebookError(WorkbookError):
         self.exit_code = failure.exit_code
 
 
+# What is estimated here has a handful of parameters: threads of linear algebra only wait for each
+# other, and for those of the notebook that runs beside. The engine has threads of its own.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
 def load_engine() -> None:
     """Import papermill once, before threads need it, and let matplotlib make its font list.
 
@@ -88,13 +93,17 @@ def kernel_environment(variables: dict[str, str]) -> dict[str, str]:
     environment = {key: value for key, value in os.environ.items() if key not in personal}
     code = Path(__file__).resolve().parents[2]
     paths = [str(code), *filter(None, [environment.get("PYTHONPATH")])]
-    return environment | {
-        "PYTHONPATH": os.pathsep.join(paths),
-        "PYTHONHASHSEED": "0",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        **variables,
-    }
+    return (
+        ONE_THREAD
+        | environment
+        | {
+            "PYTHONPATH": os.pathsep.join(paths),
+            "PYTHONHASHSEED": "0",
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            **variables,
+        }
+    )
 
 
 def describe(error: Exception, partial: Path) -> Failure:
