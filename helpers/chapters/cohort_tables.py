@@ -194,13 +194,13 @@ def cells(triangle: Triangle, fmt: Formatter, *, most: int = 60) -> pd.DataFrame
     """Write every observed cell with its interval: a row per cohort, a column per age.
 
     First the pooled row (its customers are those of the youngest age), then at most the ``most``
-    newest cohorts, the newest first. A cell with a star has few customers, one with a dagger holds
-    customers who may be older than they look; an empty one was not lived through by all, or is
-    hidden for privacy.
+    newest cohorts, the newest first. Retention at age 0 is left out: everybody bought then. A cell
+    with a star has few customers, one with a dagger holds customers who may be older than they
+    look; an empty one was not lived through by all, or is hidden for privacy.
     """
     shown, marks = newest(triangle, most), {"small": "*", "left_truncated": "†"}
     fmt = _coarse(shown, fmt)
-    ages = shown.values.columns
+    ages = shown.values.columns[1 if triangle.measure == "retention" else 0 :]
     pooled = triangle.pooled.reindex(ages)
     lines: list[dict[str, object]] = []
     if len(pooled):
@@ -210,7 +210,9 @@ def cells(triangle: Triangle, fmt: Formatter, *, most: int = 60) -> pd.DataFrame
             {"cohort": "pooled", "customers": members, **dict(zip(ages, words, strict=True))}
         )
     for cohort in shown.values.index[::-1]:
-        parts = (getattr(shown, name).loc[cohort] for name in ("values", "low", "high", "states"))
+        parts = (
+            getattr(shown, name).loc[cohort, ages] for name in ("values", "low", "high", "states")
+        )
         texts = [_cell(fmt, v, low, high, marks.get(s, "")) for v, low, high, s in
                  zip(*parts, strict=True)]  # fmt: skip
         line = {"cohort": f"{cohort:%Y-%m}", "customers": int(shown.sizes.loc[cohort])}
@@ -292,12 +294,6 @@ def repeats(gaps: pd.DataFrame, least: int) -> pd.DataFrame:
             line |= {f"{name}_at_risk": found.n}
         rows.append(line)
     return pd.DataFrame(rows)
-
-
-def steps_named(spread: pd.DataFrame) -> pd.DataFrame:
-    """Name the steps of a distribution of gaps for a picture: 0-29, 30-59, ..."""
-    names = [f"{a}-{b}" for a, b in zip(spread["days"], spread["until"], strict=True)]
-    return spread.assign(**{"days since the last": names})
 
 
 def layer_cake(cohort_ages: pd.DataFrame, basis: str, *, most: int = 8) -> pd.DataFrame:

@@ -37,21 +37,17 @@ def waits(second: pd.DataFrame, again: pd.DataFrame) -> Finding:
     )
 
 
-def gaps(table: pd.DataFrame) -> Finding:
-    """When next purchases come."""
+def gaps(table: pd.DataFrame) -> str:
+    """Say when next purchases come."""
     if table.empty or not table["share"].sum() > 0:
-        return nothing("No gap between two purchases has been seen long enough.")
+        return "No gap between two purchases has been seen long enough."
     first, last = table.iloc[0], table.iloc[-1]
-    return Finding(
-        f"{percent(first['share'])} of purchases are followed by another within "
-        f"{int(first['until']) + 1} days",
-        f"Bars of the share of purchases that the next one follows, by days: "
-        f"{percent(first['share'])} in the first step, {percent(last['share'])} in the last.",
+    return (
         f"{percent(first['share'])} of purchase days are followed by another within "
         f"{int(first['until']) + 1} days, {percent(table['share'].sum())} within "
         f"{int(last['until']) + 1}; the chance to come back in a step falls from "
         f"{percent(first['again'])} to {percent(last['again'])} of those still waiting. Frequent "
-        "buyers weigh more here, with each of their purchases.",
+        "buyers weigh more here, with each of their purchases."
     )
 
 

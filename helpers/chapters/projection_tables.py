@@ -129,7 +129,7 @@ def channels_ahead(
             found = project(mine, table, horizons=tuple(range(2, NAMED[-1] + 1)))
         except DataError:
             continue
-        curve = _pooled_ahead(_with_first(found.table, table), table, paid)
+        curve = _pooled_ahead(_with_first(found.table, table), table.sizes, paid)
         if curve["customers"].max() >= frame["min_cell"]:
             lines.append((channel, *_channel_words(curve, fmt)))
     return pd.DataFrame(lines, columns=_CHANNELS)
@@ -142,11 +142,11 @@ def _with_first(ahead: pd.DataFrame, table: Triangle) -> pd.DataFrame:
     return pd.concat([first.assign(age=0, observed=True, state="observed"), ahead])
 
 
-def _pooled_ahead(ahead: pd.DataFrame, table: Triangle, paid: pd.DataFrame) -> pd.DataFrame:
+def _pooled_ahead(ahead: pd.DataFrame, sizes: pd.Series, paid: pd.DataFrame) -> pd.DataFrame:
     """Pool a channel's projected cohorts with a known cost: value, low, high and cac by month."""
     ahead = ahead[ahead["cohort"].isin(paid.index)].dropna(subset="estimate")
     ahead = ahead.assign(
-        month=ahead["age"] + 1, n=table.sizes.reindex(ahead["cohort"]).to_numpy(),
+        month=ahead["age"] + 1, n=sizes.reindex(ahead["cohort"]).to_numpy(),
         cost=paid["cost"].reindex(ahead["cohort"]).to_numpy(),
         new=paid["new_customers"].reindex(ahead["cohort"]).to_numpy(),
         past=ahead["state"] == "extrapolated",

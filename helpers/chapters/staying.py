@@ -12,6 +12,10 @@ from helpers.show import count, percent
 from helpers.study import Study
 from helpers.written import alike
 
+NO_CONTRACTS = (
+    "No contracts are recorded. A table subscriptions (subscription_id, customer_id, started_at, "
+    "ended_at) turns this on."
+)
 DISCOUNT = 0.1  # a year, effective: what a renewal to come counts
 
 
@@ -78,21 +82,15 @@ def contracts(study: Study) -> tuple[pd.DataFrame, str]:
         f"Of contracts in their first period {percent(first)} are renewed, of those that have run "
         f"for a year {percent(later)}: the ones who leave easily have left. A year from now "
         f"{percent(table['share'].iloc[0])} of today's contracts are expected to run. A new "
-        f"contract stands before {to_come:.1f} renewals, discounted at {percent(DISCOUNT, 0)} a year."
+        f"contract stands before {to_come:.1f} renewals, discounted at {percent(DISCOUNT, 0)} a "
+        "year."
     )
 
 
 def _fitted(study: Study) -> tuple[sbg.SBGFit | None, pd.DataFrame, str]:
     """Fit the renewals of a shop's contracts; without a fit, the reason for that."""
     if not study.has("subscriptions"):
-        return (
-            None,
-            pd.DataFrame(),
-            (
-                "No contracts are recorded. A table subscriptions (subscription_id, customer_id, "
-                "started_at, ended_at) turns this on."
-            ),
-        )
+        return None, pd.DataFrame(), NO_CONTRACTS
     rows = sbg.contract_periods(summaries.load(study, "contract_waits"))
     if rows.loc[~rows["event"], "n"].sum() < study.shop.privacy.min_cell:
         return None, rows, "Too few contracts run today to project them."
