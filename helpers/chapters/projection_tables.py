@@ -1,5 +1,6 @@
 """Frames of where cohorts are going: projections, their back-test, forecasts against actuals."""
 
+import numpy as np
 import pandas as pd
 
 from helpers import summaries
@@ -32,7 +33,7 @@ def _months(ages: pd.Series, projection: Projection) -> pd.Series:
 def continued(projection: Projection | None, triangle: Triangle, *, most: int = 3) -> pd.DataFrame:
     """Draw cohorts as far as they were seen, and on with a band as far as they are projected.
 
-    At most ``most`` cohorts, spread over those that are projected, the oldest first. Rows: joined,
+    At most ``most`` cohorts, spread from the oldest to the newest that are projected. Rows: joined,
     month (of life), value, low, high (missing where observed: a band marks what is projected).
     """
     columns = ["joined", "month", "value", "low", "high"]
@@ -40,9 +41,11 @@ def continued(projection: Projection | None, triangle: Triangle, *, most: int = 
         return pd.DataFrame(columns=columns)
     ahead = projection.table[projection.table["state"].isin(["projected", "extrapolated"])]
     cohorts = sorted(ahead["cohort"].unique())
-    step = max(len(cohorts) // most, 1)
+    places = np.unique(
+        np.linspace(0, len(cohorts) - 1, min(most, len(cohorts))).round().astype(int)
+    )
     parts = []
-    for cohort in cohorts[::step][:most]:
+    for cohort in (cohorts[place] for place in places):
         seen = triangle.values.loc[cohort].dropna()
         seen = seen[seen.index >= (1 if projection.measure == "retention" else 0)]
         past = pd.DataFrame({"age": seen.index, "value": seen.to_numpy()})
