@@ -44,7 +44,7 @@ def backtest(table: pd.DataFrame, projection: Projection | None) -> str:
     wider = (
         f" Its intervals held {percent(row['coverage'])} of what came and were made "
         f"{projection.widened:.1f} times as wide for that."
-        if projection.widened > 1
+        if projection.widened >= 1.05
         else f" Its intervals held {percent(row['coverage'])} of what came."
     )
     return (
