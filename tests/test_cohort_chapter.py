@@ -11,11 +11,12 @@ import pytest
 from test_summaries import cohort_of, obvious_days, purchases, shop  # noqa: F401
 
 from helpers import figures, show, summaries
-from helpers.chapters import cohort_tables, trait_tables
-from helpers.contract.shop import ROOT
+from helpers.chapters import cohort_tables, projection_tables, staying, trait_tables
+from helpers.contract.shop import ROOT, load_shop
 from helpers.errors import UsageError
 from helpers.measures import affinity, behaviour, cohorts, repurchase, run_in
 from helpers.measures.metrics import ratio_interval
+from helpers.models import sbg
 from helpers.study import open_study
 
 SALES = "order_id,customer_id,ordered_at,revenue,product_id\n"
@@ -86,6 +87,7 @@ def test_odd_shops_are_said_and_no_figure_is_wrong(make_shop, monkeypatch, kind)
     if kind in ("one cohort", "cohorts of one customer"):
         assert "n/a" in said["trust-table"]
         assert "No projection of" in said["ahead-figure"]
+        assert "No projection of retention" in said["stay-table"]
     if kind == "no repeat orders":
         assert "Nobody has bought a second time" in said["waiting-figure"]
         assert "No customer ordered again" in said["ahead-figure"]
@@ -104,8 +106,9 @@ def test_odd_shops_are_said_and_no_figure_is_wrong(make_shop, monkeypatch, kind)
         assert "stand together as other" in said["traits-figure"]
         assert said["traits-table"].count("\np") + 1 <= 12
     assert "No marketing spend is recorded" in said["channels-figure"]
-    assert "No experiment on onboarding" in said["effect-sentence"]
-    assert "No contracts are recorded" in said["contracts-sentence"]
+    assert "none is projected" in said["channels-ahead-table"]
+    assert "No experiment on onboarding" in said["later-sentence"]
+    assert "No contracts are recorded" in said["contracts-table"]
 
 
 def test_a_wrong_choice_is_refused_with_the_nearest(make_shop, monkeypatch):
@@ -475,3 +478,58 @@ def test_layers_dashes_and_marks_are_drawn():
     assert sum(bool(patch.get_hatch()) for patch in heat.axes[0].patches) == 1
     words = {text.get_text() for text in heat.axes[0].texts}
     assert {"pooled", "35%", "20%"} <= words or {"pooled", "35.0%", "20.0%"} <= words
+
+
+# -- who stays, and which channels pay ------------------------------------------------------------
+
+
+def contracts():
+    """Fifty contracts begun in each month of a year; some leave easily, some hardly."""
+    rng = np.random.default_rng(8)
+    renewed = rng.geometric(rng.beta(0.8, 3, 600))
+    lines = ["subscription_id,customer_id,started_at,ended_at"]
+    for i, periods in enumerate(renewed):
+        start = pd.Timestamp(2024, i // 50 + 1, 10)
+        end = start + pd.DateOffset(months=min(int(periods), 99))
+        over = end < pd.Timestamp("2025-01-01")
+        lines.append(f"s{i},c{i},{start.date()},{end.date() if over else ''}")
+    return "\n".join(lines) + "\n"
+
+
+def test_a_contractual_shop_is_told_from_its_contracts(make_shop):
+    orders = sales(ODD["a daily cadence"])
+    folder = make_shop(orders, toml='business_model = "contractual"\n', subscriptions=contracts())
+    study = open_study(str(folder))
+    table, said = staying.staying(study, None)
+    assert "is contractual" in said and list(table) == [
+        "cohort", "contracts", "12 months", "24 months", "36 months",
+    ]  # fmt: skip
+    rows = sbg.contract_periods(summaries.load(study, "contract_waits"))
+    assert table["contracts"].sum() == rows["n"].sum()
+    assert table["cohort"].is_monotonic_decreasing
+    assert "renewals" in staying.contracts(study)[1]
+
+
+def test_a_contractual_shop_needs_contracts(make_shop):
+    folder = make_shop(toml='business_model = "contractual"\n')
+    with pytest.raises(UsageError, match="there are no contracts"):
+        load_shop(str(folder))
+
+
+def test_channels_are_pooled_with_what_was_seen_and_what_they_cost():
+    months = pd.to_datetime(["2025-01-01", "2025-02-01"])
+    ahead = pd.DataFrame({
+        "cohort": [*months] * 2, "age": [1, 1, 11, 11], "estimate": [20.0, 30, 40, 50],
+        "low": [19.0, 28, 35, 45], "high": [21.0, 33, 46, 60],
+        "observed": [True, False, False, False],
+        "state": ["observed", "projected", "projected", "extrapolated"],
+    })  # fmt: skip
+    paid = pd.DataFrame({"cost": [300.0, 300], "new_customers": [10, 20]}, index=months)
+    sizes = pd.Series([10, 30], months)
+    curve = projection_tables._pooled_ahead(ahead, sizes, paid)
+    assert curve.loc[2, ["estimate", "low", "high"]].tolist() == [27.5, 26.0, 29.75]
+    assert curve.loc[12, ["estimate", "low", "high"]].tolist() == [47.5, 42.5, 56.5]
+    assert curve["cac"].tolist() == [20, 20] and curve["past"].tolist() == [False, True]
+    words = projection_tables._channel_words(curve, show.count)
+    assert words[:2] == [40, 20.0] and words[2].endswith("*") and words[3] == "not observable"
+    assert words[-1] == "by day 60 (60 to 60)"

@@ -72,7 +72,8 @@ FLOW = [
     "chapters.beliefs", "chapters.cautions", "chapters.findings", "chapters.value_findings",
     "chapters.formula_findings", "chapters.intake_findings", "chapters.findings_winning",
     "chapters.findings_forecast", "chapters.findings_responses", "chapters.onboarding",
-    "chapters.findings_cohorts", "chapters.findings_projection",
+    "chapters.findings_cohorts", "chapters.findings_waits", "chapters.findings_behaviour",
+    "chapters.findings_projection", "chapters.staying",
 ]  # fmt: skip
 PACKAGES = {name.split(".")[0] for name in FLOW if "." in name}
 # What reads order rows: files to clean tables.

@@ -37,11 +37,6 @@ CORE = [
 # About nine questions of a reader, with sub-questions below them where a chapter has much to say; a
 # sub-question costs a cell of its own, so a chapter may have twice the cells of a short one.
 QUESTIONS, CELLS = 13, 90
-# Cohorts come with all that customers do, from the second order to the projection, and every
-# sentence below a table is a cell of its own.
-LONG = {"03": 130}
-# Every cell of a triangle stands in a table with its interval: the bytes that the file may have.
-LARGE = {"03": 800_000}
 
 
 def cells(path, kind=None):
@@ -95,7 +90,7 @@ class TestNotebook:
 
     def test_cells_are_short_and_explained(self, path):
         every = cells(path)
-        assert 25 <= len(every) <= LONG.get(path.stem[:2], CELLS)
+        assert 25 <= len(every) <= CELLS
         for cell in cells(path, "code"):
             lines = [line for line in source(cell).splitlines() if line.strip()]
             assert len(lines) <= 12, cell["id"]
@@ -160,7 +155,7 @@ class TestNotebook:
                     assert output["metadata"]["image/png"]["alt"]
 
     def test_size(self, path):
-        assert path.stat().st_size < LARGE.get(path.stem[:2], 600_000)
+        assert path.stat().st_size < 600_000
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda p: p.stem)

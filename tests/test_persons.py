@@ -24,6 +24,7 @@ SPLIT = {
     "customer_features": {"split": "2026-02-20", "until": "2026-03-31"},
     "active_stock": {"window": 90},
     "trait_ages": {"dimension": "channel"},
+    "trait_groups": {"dimension": "channel"},
     "known_states": {"split": "2026-02-20"},
     "known_spends": {"split": "2026-02-20"},
 }

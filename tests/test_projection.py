@@ -286,3 +286,25 @@ def test_groups_of_customers_add_up_to_cohorts():
     slow = one.groupby(["cohort", "group", "age"])["customer_id"].nunique().to_numpy()
     mine = groups[groups["age_unit"] == "days30"].sort_values(["cohort", "group", "age"])
     assert (mine["active"].to_numpy() == slow).all()
+    by_channel = resampling.trait_groups(days, who, dimension="channel").execute()
+    assert set(by_channel.pop("value")) == {"ads"}
+    order = ["cohort", "group", "age"]
+    pd.testing.assert_frame_equal(
+        by_channel[mine.columns].sort_values(order, ignore_index=True),
+        mine.reset_index(drop=True), check_dtype=False,
+    )  # fmt: skip
+
+
+def test_the_spread_of_several_steps_is_taken_over_as_many():
+    rng, cohorts, groups, n, rate, ages = np.random.default_rng(14), 12, 20, 50, 0.3, 16
+    amounts = rng.poisson(n * rate, (cohorts, ages, groups)).astype(float)
+    cells = curves.Cells(
+        pd.date_range("2024-01-01", periods=cohorts, freq="MS"), amounts,
+        np.full((cohorts, groups), float(n)),
+        np.arange(ages) <= np.arange(cohorts)[::-1, None], np.zeros((cohorts, ages), int),
+    )  # fmt: skip
+    known = prediction.basis(cells, cumulative=True, ages=ages)
+    # Ages 11 to 15 of a cohort seen to 10: four others have lived to 8, so their 4 to 8 are used.
+    own, _, reach, donors = prediction._spread(known, "curve", 10, 15, 0.0)
+    assert donors == 4 and reach == pytest.approx(5 * rate, rel=0.1)
+    assert own == pytest.approx(5 * rate, rel=0.4)  # one step five times over would say 7.5

@@ -82,8 +82,7 @@ def test_pages_need_no_network_and_no_script(reports):
         assert not re.search(r"""(src|href)=["']?(https?:)?//""", text), path.name
         assert "default-src 'none'" in text
         assert not re.search(r"\son[a-z]+=", text)
-        # Cohorts, behaviour and projections need a picture each: seventeen stand on their page.
-        assert len(text.encode()) < (700_000 if path.stem.startswith("03_") else 600_000)
+        assert len(text.encode()) < 600_000
 
 
 def test_pages_are_for_everyone(reports):

@@ -1,5 +1,7 @@
 """The shifted-beta-geometric model against published data, and against what simulation knows."""
 
+from dataclasses import replace
+
 import mpmath
 import numpy as np
 import pandas as pd
@@ -96,8 +98,26 @@ def draw(rng, alpha, beta, n, longest):
     return leaves, window
 
 
+def frame_of(period, event):
+    return pd.DataFrame({"cohort": "one", "period": period, "event": event, "n": 1})
+
+
+def test_a_cohort_of_contracts_by_hand():
+    # Of ten: two lost in the first period, one in the third, four renewed twice, three five times.
+    rows = frame_of([1, 1, 3, *[2] * 4, *[5] * 3], [True] * 3 + [False] * 7)
+    fit = replace(of(1, 3), covariance=1e-6 * np.eye(2))
+    found = sbg.project_cohorts(fit, rows, periods=(2, 5, 8), draws=50).set_index("period")
+    assert found["contracts"].eq(10).all()
+    assert found.loc[2, ["estimate", "observed"]].tolist() == [0.8, True]
+    assert np.isnan(found.loc[2, "low"])
+    # S(t) = 3 / (3 + t) for alpha 1, beta 3.
+    assert found.loc[5, "estimate"] == pytest.approx((3 + 4 * 5 / 8) / 10)
+    assert found.loc[8, "estimate"] == pytest.approx((3 * 8 / 11 + 4 * 5 / 11) / 10)
+    assert (found["low"] <= found["estimate"]).loc[[5, 8]].all()
+
+
 def test_estimates_recover_the_truth_and_projections_hold_what_came():
-    rng, held, within = np.random.default_rng(20261), 0, 0
+    rng, held, within, kept = np.random.default_rng(20261), 0, 0, 0
     runs = 100
     for _ in range(runs):
         leaves, window = draw(rng, 0.8, 4.0, 600, 24)
@@ -111,7 +131,12 @@ def test_estimates_recover_the_truth_and_projections_hold_what_came():
         told = sbg.project_contracts(fit, still["period"], still["n"], periods=(12,), draws=400)
         later = (leaves > window + 12)[~lost].sum()
         held += told["low"][0] <= later <= told["high"][0]
+        young = window == 5  # contracts that began five periods ago, carried to their twelfth
+        rows = frame_of(np.where(lost, leaves, window)[young], lost[young])
+        [row] = sbg.project_cohorts(fit, rows, periods=(12,), draws=400).itertuples()
+        kept += row.low <= (leaves[young] > 12).mean() <= row.high
     assert 0.825 <= held / runs <= 0.96
+    assert 0.825 <= kept / runs <= 1
     assert within / runs > 0.95
 
 
@@ -122,6 +147,9 @@ def test_days_become_periods():
     found = sbg.contract_periods(waits)
     rows = set(found.itertuples(index=False, name=None))
     assert rows == {(1, True, 3), (2, True, 2), (0, False, 1), (1, False, 1)}
+    apart = sbg.contract_periods(waits.assign(cohort=["a", "b"] + ["a"] * 5))
+    assert apart.groupby(["period", "event"])["n"].sum().to_dict() == {r[:2]: r[2] for r in rows}
+    assert apart.loc[apart["cohort"] == "b", "n"].tolist() == [1]
     with pytest.raises(UsageError, match="period_days"):
         sbg.contract_periods(waits, period_days=0)
 

@@ -1,6 +1,7 @@
 """Frames of the cohort notebook, made from triangles and summaries."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from helpers.measures.cohorts import Triangle
 from helpers.measures.metrics import Estimate
 from helpers.show import percent, ratio
 from helpers.study import Study
-from helpers.written import Formatter, alike
+from helpers.written import Formatter, alike, takes_digits
 
 
 def chosen_run_in(study: Study, cohort_ages: pd.DataFrame, given: int = -1) -> run_in.RunIn:
@@ -77,6 +78,23 @@ def newest(triangle: Triangle, shown: int) -> Triangle:
         for name in ("values", "low", "high", "states", "begun")
     }
     return replace(triangle, sizes=triangle.sizes.loc[states.index], **keep)
+
+
+def heat_map(triangle: Triangle, shown: int, fmt: Formatter) -> dict:
+    """Give `figures.triangle` what it draws: the newest cohorts, and the pooled row of all."""
+    recent, unit = newest(triangle, shown), triangle.age_unit
+    names = ("values", "states", "sizes", "begun")
+    return {name: getattr(recent, name) for name in names} | {
+        "fmt": _coarse(recent, fmt),
+        "pooled": triangle.pooled["value"],
+        "column_label": f"{'months' if unit == 'month' else '30-day steps'} since first order",
+    }
+
+
+def _coarse(triangle: Triangle, fmt: Formatter) -> Formatter:
+    """Write amounts whole where all are 10 or more: intervals of cells are wider than a cent."""
+    whole = takes_digits(fmt) and fmt not in (percent, ratio)
+    return partial(fmt, digits=0) if whole and triangle.values.min(axis=None) >= 10 else fmt
 
 
 def curve(triangle: Triangle, *, first: int = 1) -> pd.DataFrame:
@@ -175,23 +193,39 @@ def missing_reason(study: Study, measure: str, triangle: Triangle) -> str:
 def cells(triangle: Triangle, fmt: Formatter, *, most: int = 60) -> pd.DataFrame:
     """Write every observed cell with its interval: a row per cohort, a column per age.
 
-    At most the ``most`` newest cohorts, the newest first. A cell with a star has few
-    customers, one with a dagger holds customers who may be older than they look; an empty one was
-    not lived through by all, or is hidden for privacy.
+    First the pooled row (its customers are those of the youngest age), then at most the ``most``
+    newest cohorts, the newest first. Retention at age 0 is left out: everybody bought then. A cell
+    with a star has few customers, one with a dagger holds customers who may be older than they
+    look; an empty one was not lived through by all, or is hidden for privacy.
     """
-    shown, lines = newest(triangle, most), []
-    marks = {"small": "*", "left_truncated": "†"}
-    for cohort, values in shown.values.iterrows():
-        line: dict[str, object] = {"cohort": cohort, "customers": int(shown.sizes.loc[cohort])}
-        for age, value in values.items():
-            low, high = shown.low.loc[cohort, age], shown.high.loc[cohort, age]
-            texts = alike(fmt, (value, low, high))
-            words = texts[0] if pd.isna(low) else "{} ({} to {})".format(*texts)
-            mark = marks.get(shown.states.loc[cohort, age], "")
-            line[str(age)] = "" if pd.isna(value) else words + mark
-        lines.append(line)
-    columns = ["cohort", "customers", *map(str, shown.values.columns)]
-    return pd.DataFrame(lines[::-1], columns=columns)
+    shown, marks = newest(triangle, most), {"small": "*", "left_truncated": "†"}
+    fmt = _coarse(shown, fmt)
+    ages = shown.values.columns[1 if triangle.measure == "retention" else 0 :]
+    pooled = triangle.pooled.reindex(ages)
+    lines: list[dict[str, object]] = []
+    if len(pooled):
+        members = int(pooled["customers"].max())
+        words = [_cell(fmt, *row) for row in pooled[["value", "low", "high"]].to_numpy()]
+        lines.append(
+            {"cohort": "pooled", "customers": members, **dict(zip(ages, words, strict=True))}
+        )
+    for cohort in shown.values.index[::-1]:
+        parts = (
+            getattr(shown, name).loc[cohort, ages] for name in ("values", "low", "high", "states")
+        )
+        texts = [_cell(fmt, v, low, high, marks.get(s, "")) for v, low, high, s in
+                 zip(*parts, strict=True)]  # fmt: skip
+        line = {"cohort": f"{cohort:%Y-%m}", "customers": int(shown.sizes.loc[cohort])}
+        lines.append(line | dict(zip(ages, texts, strict=True)))
+    table = pd.DataFrame(lines, columns=["cohort", "customers", *ages])
+    return table.rename(columns=str)
+
+
+def _cell(fmt: Formatter, value: float, low: float, high: float, mark: str = "") -> str:
+    """Write a value with its interval; empty where it is missing."""
+    texts = alike(fmt, (value, low, high))
+    words = texts[0] if pd.isna(low) else "{} ({} to {})".format(*texts)
+    return "" if pd.isna(value) else words + mark
 
 
 def overview(study: Study, measures: tuple[str, ...], **frame) -> pd.DataFrame:
@@ -260,12 +294,6 @@ def repeats(gaps: pd.DataFrame, least: int) -> pd.DataFrame:
             line |= {f"{name}_at_risk": found.n}
         rows.append(line)
     return pd.DataFrame(rows)
-
-
-def steps_named(spread: pd.DataFrame) -> pd.DataFrame:
-    """Name the steps of a distribution of gaps for a picture: 0-29, 30-59, ..."""
-    names = [f"{a}-{b}" for a, b in zip(spread["days"], spread["until"], strict=True)]
-    return spread.assign(**{"days since the last": names})
 
 
 def layer_cake(cohort_ages: pd.DataFrame, basis: str, *, most: int = 8) -> pd.DataFrame:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from helpers.experiments.effects import newcombe
 from helpers.show import Finding, count, label, percent
 
 Money = Callable[..., str]
@@ -93,107 +92,6 @@ def payback(economics: pd.DataFrame, money: Money) -> Finding:
         f"{money(total['cac'])}, value {money(total['ltv'])}.",
         f"All channels together, a new customer cost {money(total['cac'])} and earned "
         f"{money(total['ltv'])} ({money(total['ltv_low'])} to {money(total['ltv_high'])}): {when}.",
-    )
-
-
-# --- 03: cohorts ---------------------------------------------------------------------------------
-
-
-def retention(triangle) -> Finding:
-    """The retention triangle and its pooled row."""
-    pooled = triangle.pooled[triangle.pooled["customers"] > 0]
-    pooled = pooled[pooled.index > 0]
-    if pooled.empty:
-        return nothing(
-            "No cohort has lived through a whole month after its first: come back later."
-        )
-    far = pooled.loc[12] if 12 in pooled.index else pooled.iloc[-1]
-    age = far.name
-    first = pooled.iloc[0]
-    return Finding(
-        f"{percent(far['value'])} of customers buy in month {age} after their first",
-        f"Heat map of the share of customers who buy, by cohort and age in months: pooled "
-        f"{percent(first['value'])} in month {first.name}, {percent(far['value'])} in month {age}.",
-        f"Pooled over the cohorts that lived through it, {percent(first['value'])} bought in month "
-        f"{first.name} and {percent(far['value'])} in month {age} (95% interval "
-        f"{percent(far['low'])} to {percent(far['high'])}, {count(far['customers'])} customers in "
-        f"{int(far['cohorts'])} cohorts).",
-    )
-
-
-def cohort_money(triangle, basis: str, money: Money) -> Finding:
-    """The triangle of cumulative money per customer and its pooled row."""
-    pooled = triangle.pooled[triangle.pooled["customers"] > 0].dropna(subset="value")
-    if pooled.empty:
-        return nothing("No cohort has lived through a whole step of age: come back later.")
-    first, far = pooled.iloc[0], pooled[pooled.index <= 11].iloc[-1]
-    days = 30 * (far.name + 1)
-    return Finding(
-        f"Cohorts have brought {money(far['value'])} of {basis} per customer by day {days}",
-        f"Heat map of cumulative {basis} per customer by cohort and age in 30-day steps: pooled "
-        f"{money(first['value'])} after 30 days, {money(far['value'])} after {days}.",
-        f"Pooled, a customer brought {money(first['value'])} in the first 30 days and "
-        f"{money(far['value'])} by day {days} (95% interval {money(far['low'])} to "
-        f"{money(far['high'])}, {count(far['customers'])} customers in {int(far['cohorts'])} "
-        "cohorts). Later ages rest on fewer cohorts, so the pooled row may even fall.",
-    )
-
-
-def one_age(cohorts: pd.DataFrame, age: int) -> Finding:
-    """One age over time: is month 1 getting better? Earlier half of the cohorts against later."""
-    known = cohorts.dropna(subset="value")
-    if len(known) < 4:
-        return nothing("Fewer than four cohorts have reached that age: too few to see a direction.")
-    half = len(known) // 2
-    counts = []
-    for part in (known.iloc[:half], known.iloc[-half:]):
-        counts += [(part["value"] * part["customers"]).sum(), part["customers"].sum()]
-    change, low, high = newcombe(*counts)
-    rates = [counts[0] / counts[1], counts[2] / counts[3]]
-    word = "has risen" if low > 0 else "has fallen" if high < 0 else "does not move clearly"
-    return Finding(
-        f"The share who buy in month {age} {word}",
-        f"Line with band of retention in month {age} by cohort: earlier half "
-        f"{percent(rates[0], 1)}, later half {percent(rates[1], 1)}.",
-        f"Of the earlier half of the cohorts {percent(rates[0], 1)} bought in month {age}, of the "
-        f"later half {percent(rates[1], 1)}: a change of {change * 100:+.1f} points (95% interval "
-        f"{low * 100:+.1f} to {high * 100:+.1f}).",
-    )
-
-
-def pooled_curve(curve: pd.DataFrame) -> Finding:
-    """Retention by age, pooled over the cohorts that lived through it."""
-    known = curve.dropna(subset="value")
-    if len(known) < 2:
-        return nothing("The cohorts are too young for a curve.")
-    first, last = known.iloc[0], known[known["age"] <= 12].iloc[-1]
-    end = known.iloc[-1]
-    return Finding(
-        f"Retention goes from {percent(first['value'])} in month {int(first['age'])} to "
-        f"{percent(last['value'])} in month {int(last['age'])}",
-        f"Line with band of pooled retention by age in months, from {percent(first['value'])} in "
-        f"month {int(first['age'])} to {percent(last['value'])} in month {int(last['age'])}.",
-        f"Month {int(first['age'])} rests on {count(first['customers'])} customers, month "
-        f"{int(last['age'])} on {count(last['customers'])}, the last age on "
-        f"{count(end['customers'])} of {int(end['cohorts'])} cohort"
-        f"{'s' if end['cohorts'] != 1 else ''}.",
-    )
-
-
-def cohort_payback(table: pd.DataFrame, money: Money) -> str:
-    """Say how many cohorts have paid back, and the typical age."""
-    if table.empty:
-        return (
-            "No marketing spend is recorded, so no cohort has a cost to earn back. A table "
-            "marketing_spend (channel, starts_at, cost) turns this on."
-        )
-    cohorts = table[table["cohort"] != "pooled"]
-    back = cohorts[cohorts["state"] == "paid back"]
-    waiting = cohorts[cohorts["state"] == "not yet"]
-    median = f", half of them by day {int(back['days'].median())}" if len(back) else ""
-    return (
-        f"{count(len(back))} of {count(len(cohorts))} cohorts have earned back their cost{median}; "
-        f"{count(len(waiting))} have not yet, and may still be too young."
     )
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from helpers.chapters.findings import Money, nothing
 from helpers.models.projection import Projection
-from helpers.show import Finding, count, percent
+from helpers.show import Finding, count, label, percent
 
 
 def continued(
@@ -21,18 +21,15 @@ def continued(
     row = part[part["month"] <= 24].iloc[-1] if (part["month"] <= 24).any() else part.iloc[0]
     method = projection.method.replace("_", " ")
     return Finding(
-        f"Cohort {newest} is expected at {fmt(row['value'])} of {what} by month {row['month']}"[
-            :90
-        ],
+        f"Cohort {newest} is expected at a {what} of {fmt(row['value'])} by month {row['month']}",
         f"Lines of {what} by month of life for {curves['joined'].nunique()} cohorts, "
         f"observed, then "
         f"projected with a band: cohort {newest} {fmt(row['value'])} in month {row['month']} "
         f"({fmt(row['low'])} to {fmt(row['high'])}).",
         f"Carried on by the method that the back-test chose ({method}), cohort {newest} "
-        f"is expected "
-        f"at {fmt(row['value'])} of {what} by month {row['month']} ({projection.level:.0%} "
-        f"interval for what the cohort will do: {fmt(row['low'])} to {fmt(row['high'])}). A line "
-        "without a band was observed.",
+        f"is expected at a {what} of {fmt(row['value'])} by month {row['month']} "
+        f"({projection.level:.0%} interval for what the cohort will do: {fmt(row['low'])} to "
+        f"{fmt(row['high'])}).",
     )
 
 
@@ -47,7 +44,7 @@ def backtest(table: pd.DataFrame, projection: Projection | None) -> str:
     wider = (
         f" Its intervals held {percent(row['coverage'])} of what came and were made "
         f"{projection.widened:.1f} times as wide for that."
-        if projection.widened > 1
+        if projection.widened >= 1.05
         else f" Its intervals held {percent(row['coverage'])} of what came."
     )
     return (
@@ -73,4 +70,21 @@ def flagged(table: pd.DataFrame, what: str) -> str:
         f"Of {count(len(table))} forecasts made {int(table['made'].iloc[0])} steps ago "
         f"{count(len(table) - len(above) - below)} hold in their band what came; {count(below)} "
         f"stayed below it. {flag}"
+    )
+
+
+def channels_ahead(table: pd.DataFrame, basis: str) -> str:
+    """Say what each paid channel's customers are expected to bring, and when that pays."""
+    if table.empty:
+        return (
+            "No channel has a recorded cost and a history that can be carried on, so none is "
+            "projected against what it costs."
+        )
+    late = table[table["paid_back"].str.startswith("not yet")]
+    names = ", ".join(label(name) for name in late["channel"])
+    when = "; ".join(f"{label(r.channel)} {r.paid_back}" for r in table.itertuples())
+    never = f" Within three years not expected to: {names}." if names else ""
+    return (
+        f"A cohort has paid back when its {basis}, seen or expected, reaches its cost: {when}."
+        f"{never} Cost counts as what was spent in the months of these cohorts."
     )

@@ -232,45 +232,37 @@ def value_found(curve: pd.DataFrame, table: pd.DataFrame) -> Finding:
     )
 
 
-def checkouts(flows: pd.DataFrame) -> Finding:
-    """Which share of checkouts is left, by flow, and how many come back."""
+def checkouts(flows: pd.DataFrame) -> str:
+    """Say which share of checkouts is left, by flow, and how many come back."""
     if flows.empty:
-        return nothing(NO_CARTS)
+        return NO_CARTS
     known = flows.dropna(subset="abandonment").sort_values(["abandonment", "cart_flow"])
     if known.empty:
-        return nothing("Too few customers started a checkout to be shown.")
+        return "Too few customers started a checkout to be shown."
     low, high = known.iloc[0], known.iloc[-1]
-    apart = len(known) > 1 and high["abandonment_low"] > low["abandonment_high"]
-    title = f"{percent(high['abandonment'])} of checkouts are left"
-    if apart:
-        title = f"The {high['cart_flow']} checkout is left more often than {low['cart_flow']}"
-    elif len(known) > 1:
-        title = "Checkout flows are left alike, as far as chance lets us see"
     said = (
         f"{percent(high['abandonment'], 1)} "
         f"{_between(high['abandonment_low'], high['abandonment_high'])} of "
         f"{label(high['cart_flow'])} checkouts are left for more than an hour"
     )
     if len(known) > 1:
+        apart = high["abandonment_low"] > low["abandonment_high"]
+        further = (
+            "a larger gap than chance makes" if apart else "alike, as far as chance lets us see"
+        )
         said += (
             f", {percent(low['abandonment'], 1)} "
             f"{_between(low['abandonment_low'], low['abandonment_high'])} of "
-            f"{label(low['cart_flow'])}"
+            f"{label(low['cart_flow'])}: {further}"
         )
     ripe, back = flows["ripe"].sum(), flows["recovered"].sum()
-    said += ". None is old enough to say how many come back"
+    later = "None is old enough to say how many come back"
     if ripe > 0:
-        said = said.rsplit(". ", 1)[0] + (
-            f". Of {count(ripe)} left thirty days ago or longer {percent(back / ripe)} became an "
+        later = (
+            f"Of {count(ripe)} left thirty days ago or longer {percent(back / ripe)} became an "
             "order within thirty days"
         )
-    return Finding(
-        title[:90],
-        f"Points with intervals of the share of checkouts left by flow: "
-        f"{high['cart_flow']} {percent(high['abandonment'], 1)}, "
-        f"{low['cart_flow']} {percent(low['abandonment'], 1)}.",
-        f"{said}. Flows are not drawn by lot, so who uses them differs, too.",
-    )
+    return f"{said}. {later}. Flows are not drawn by lot, so who uses them differs, too."
 
 
 def contract_churn(churn: pd.DataFrame, pooled: ContractChurn) -> Finding:

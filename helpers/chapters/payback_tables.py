@@ -5,6 +5,7 @@ import pandas as pd
 
 from helpers.measures import cohorts, economics
 from helpers.measures.cohorts import Triangle
+from helpers.written import Formatter
 
 # How far curves of channels are followed, in days: eighteen steps of thirty.
 LAST_DAY = 540
@@ -53,25 +54,36 @@ def payback_words(found: pd.Series) -> str:
 
 
 def payback_by_channel(
-    cohort_ages: pd.DataFrame, acquisition: pd.DataFrame, basis: str, **frame
+    whole: pd.DataFrame,
+    cohort_ages: pd.DataFrame,
+    acquisition: pd.DataFrame,
+    basis: str,
+    money: Formatter,
+    **frame,
 ) -> pd.DataFrame:
-    """Give the payback age of every channel with cost, cohort by cohort.
+    """Give the payback age of the whole shop and of every channel with cost, by cohort, in words.
 
-    The columns of `payback_table` after ``channel``. Cohorts of a channel below the smallest group
-    are left out, and so are those that are left-truncated.
+    ``whole`` is `payback_table` of all customers. A row per cohort, newest first; columns: cohort,
+    customers, all (blended cost of acquisition, then when it was earned back), and one per channel.
+    Cohorts of a channel below the smallest group are left out, and so are those that are
+    left-truncated.
     """
     costs = acquisition.assign(start=pd.to_datetime(acquisition["start"]))
     known = set(cohort_ages.loc[cohort_ages["dimension"] == "channel", "value"])
-    parts = []
+    columns = {"all": whole.set_index("cohort")}
     for channel, part in costs.groupby("channel"):
         if channel not in known or not part["cost"].gt(0).any():
             continue
         cumulative = _cumulative(cohort_ages, basis, channel, frame)
-        table = payback_table(cumulative, blended_cac(part))
-        parts.append(table.assign(channel=channel)[["channel", *_COLUMNS]])
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(
-        columns=["channel", *_COLUMNS]
-    )  # fmt: skip
+        columns[channel] = payback_table(cumulative, blended_cac(part)).set_index("cohort")
+    words = {name: [f"{money(r.cac)}: {r.in_words}" for r in table.itertuples()]
+             for name, table in columns.items()}  # fmt: skip
+    found = pd.DataFrame({
+        "customers": columns["all"]["customers"],
+        **{name: pd.Series(words[name], table.index, dtype=object)
+           for name, table in columns.items()},
+    })  # fmt: skip
+    return found.fillna("").rename_axis("cohort").sort_index(ascending=False).reset_index()
 
 
 def net_curves(

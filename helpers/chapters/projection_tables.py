@@ -1,13 +1,14 @@
 """Frames of where cohorts are going: projections, their back-test, forecasts against actuals."""
 
+import numpy as np
 import pandas as pd
 
 from helpers import summaries
+from helpers.chapters import payback_tables
 from helpers.errors import DataError
+from helpers.measures import cohorts, economics
 from helpers.measures.cohorts import Triangle
-from helpers.models import sbg
 from helpers.models.projection import Projection, project
-from helpers.show import percent
 from helpers.study import Study
 from helpers.written import Formatter, alike
 
@@ -17,8 +18,7 @@ NAMED = (12, 24, 36)
 
 
 def projected(study: Study, triangle: Triangle) -> tuple[Projection | None, str]:
-    """Carry a triangle to three years of age; without a projection, the reason why "
-    "there is none."""
+    """Carry a triangle to three years of age; without a projection, the reason for that."""
     try:
         return project(summaries.load(study, "cohort_groups"), triangle, horizons=DRAWN), ""
     except DataError as error:
@@ -33,7 +33,7 @@ def _months(ages: pd.Series, projection: Projection) -> pd.Series:
 def continued(projection: Projection | None, triangle: Triangle, *, most: int = 3) -> pd.DataFrame:
     """Draw cohorts as far as they were seen, and on with a band as far as they are projected.
 
-    At most ``most`` cohorts, spread over those that are projected, the oldest first. Rows: joined,
+    At most ``most`` cohorts, spread from the oldest to the newest that are projected. Rows: joined,
     month (of life), value, low, high (missing where observed: a band marks what is projected).
     """
     columns = ["joined", "month", "value", "low", "high"]
@@ -41,9 +41,11 @@ def continued(projection: Projection | None, triangle: Triangle, *, most: int = 
         return pd.DataFrame(columns=columns)
     ahead = projection.table[projection.table["state"].isin(["projected", "extrapolated"])]
     cohorts = sorted(ahead["cohort"].unique())
-    step = max(len(cohorts) // most, 1)
+    places = np.unique(
+        np.linspace(0, len(cohorts) - 1, min(most, len(cohorts))).round().astype(int)
+    )
     parts = []
-    for cohort in cohorts[::step][:most]:
+    for cohort in (cohorts[place] for place in places):
         seen = triangle.values.loc[cohort].dropna()
         seen = seen[seen.index >= (1 if projection.measure == "retention" else 0)]
         past = pd.DataFrame({"age": seen.index, "value": seen.to_numpy()})
@@ -90,7 +92,7 @@ def backtest(projection: Projection | None) -> pd.DataFrame:
     return table.assign(method=names, hidden=table["hidden"].astype(str))
 
 
-def against_actuals(projection: Projection | None) -> pd.DataFrame:
+def actuals(projection: Projection | None) -> pd.DataFrame:
     """Hold what was forecast some steps ago against what came, the newest cohort first."""
     columns = ["cohort", "age", "made", "forecast", "low", "high", "actual", "verdict"]
     if projection is None or projection.forecasts.empty:
@@ -98,30 +100,81 @@ def against_actuals(projection: Projection | None) -> pd.DataFrame:
     return projection.forecasts[columns].iloc[::-1].reset_index(drop=True)
 
 
-def contracts(study: Study) -> tuple[pd.DataFrame, str]:
-    """Carry today's contracts on by shifted-beta-geometric renewal, and say what was found.
+_CHANNELS = ["channel", "customers", "cac", *(f"{number} months" for number in NAMED), "paid_back"]
 
-    Rows: periods (months of 30.4 days from now), contracts (that run now), estimate, low, high,
-    share. Empty, with the reason, where no contracts are recorded or too few to fit.
+
+def channels_ahead(
+    study: Study, acquisition: pd.DataFrame, basis: str, fmt: Formatter, **frame
+) -> pd.DataFrame:
+    """Set what customers of each paid channel have cost against what they will bring by an age.
+
+    A channel's cohorts are projected from its own triangle and pooled, cost likewise. Intervals
+    hold what these cohorts will do: what was observed has none, and errors of the rest count as if
+    all came from one cause, so they are too wide rather than too narrow. One row per channel that
+    can be projected: channel, customers (of its cohorts), cac, money per customer by 12, 24, 36
+    months of life in words (a star where a curve is carried past what was seen), paid_back (in
+    words, with the ages between which the interval of money less cost holds zero).
     """
-    columns = ["periods", "contracts", "estimate", "low", "high", "share"]
-    if not study.has("subscriptions"):
-        return pd.DataFrame(columns=columns), (
-            "No contracts are recorded. A table subscriptions (subscription_id, customer_id, "
-            "started_at, ended_at) turns this on."
-        )
-    rows = sbg.contract_periods(summaries.load(study, "contract_waits"))
-    running = rows[~rows["event"]]
-    if running["n"].sum() < study.shop.privacy.min_cell:
-        return pd.DataFrame(columns=columns), "Too few contracts run today to project them."
-    try:
-        fit = sbg.fit_sbg(*(rows[c].to_numpy() for c in ("period", "event", "n")))
-        table = sbg.project_contracts(fit, running["period"].to_numpy(), running["n"].to_numpy())
-    except DataError as error:
-        return pd.DataFrame(columns=columns), f"Contracts are not projected. {error}"
-    first, later = (float(rate) for rate in sbg.retention_rate(fit, [1, 12]))
-    return table[columns], (
-        f"Of contracts in their first period {percent(first)} are renewed, of those that have run "
-        f"for a year {percent(later)}: the ones who leave easily have left. A year from now "
-        f"{percent(table['share'].iloc[0])} of today's contracts are expected to run."
-    )
+    groups = summaries.load(study, "trait_groups", dimension="channel")
+    rows = summaries.load(study, "trait_ages", dimension="channel")
+    costs = acquisition.assign(start=pd.to_datetime(acquisition["start"]))
+    lines = []
+    for channel, part in costs.groupby("channel"):
+        paid = part[(part["cost"] > 0) & (part["new_customers"] > 0)].set_index("start")
+        mine = groups[groups["value"] == channel]
+        if paid.empty or mine.empty:
+            continue
+        table = cohorts.triangle(
+            rows, measure=basis, cumulative=True, age_unit="days30", dimension="channel",
+            value=channel, **{**frame, "min_cell": 1},
+        )  # fmt: skip
+        try:
+            found = project(mine, table, horizons=tuple(range(2, NAMED[-1] + 1)))
+        except DataError:
+            continue
+        curve = _pooled_ahead(_with_first(found.table, table), table.sizes, paid)
+        if curve["customers"].max() >= frame["min_cell"]:
+            lines.append((channel, *_channel_words(curve, fmt)))
+    return pd.DataFrame(lines, columns=_CHANNELS)
+
+
+def _with_first(ahead: pd.DataFrame, table: Triangle) -> pd.DataFrame:
+    """Add what the projected cohorts brought in their first step: a projection begins after it."""
+    known = ahead.dropna(subset="estimate")["cohort"].unique()
+    first = table.values.loc[known, 0].rename("estimate").rename_axis("cohort").reset_index()
+    return pd.concat([first.assign(age=0, observed=True, state="observed"), ahead])
+
+
+def _pooled_ahead(ahead: pd.DataFrame, sizes: pd.Series, paid: pd.DataFrame) -> pd.DataFrame:
+    """Pool a channel's projected cohorts with a known cost: value, low, high and cac by month."""
+    ahead = ahead[ahead["cohort"].isin(paid.index)].dropna(subset="estimate")
+    ahead = ahead.assign(
+        month=ahead["age"] + 1, n=sizes.reindex(ahead["cohort"]).to_numpy(),
+        cost=paid["cost"].reindex(ahead["cohort"]).to_numpy(),
+        new=paid["new_customers"].reindex(ahead["cohort"]).to_numpy(),
+        past=ahead["state"] == "extrapolated",
+    )  # fmt: skip
+    for name in ("low", "high", "estimate"):
+        known = ahead["observed"] | ahead[name].isna()
+        ahead[name] = ahead[name].mask(known, ahead["estimate"]) * ahead["n"]
+    sums = ahead.groupby("month")[["estimate", "low", "high", "n", "cost", "new"]].sum()
+    each = sums[["estimate", "low", "high"]].div(sums["n"], axis=0)
+    past = ahead.groupby("month")["past"].any()
+    return each.assign(cac=sums["cost"] / sums["new"], customers=sums["n"], past=past)
+
+
+def _channel_words(curve: pd.DataFrame, fmt: Formatter) -> list:
+    """Write a channel's row after its name."""
+    words = []
+    for number in NAMED:
+        if number not in curve.index:
+            words.append("not observable")
+            continue
+        row = curve.loc[number]
+        value, low, high = alike(fmt, (row["estimate"], row["low"], row["high"]))
+        whole = value if row["low"] == row["high"] else f"{value} ({low} to {high})"
+        words.append(whole + ("*" if row["past"] else ""))
+    net = curve[["estimate", "low", "high"]].sub(curve["cac"], axis=0)
+    age = economics.payback_age(30 * curve.index, net["estimate"], net["low"], net["high"], 0.0)
+    return [int(curve["customers"].max()), float(curve["cac"].iloc[0]), *words,
+            payback_tables.payback_words(pd.Series(vars(age)))]  # fmt: skip

@@ -21,7 +21,7 @@ DIMENSIONS = {
     "age_band": ("age band", "a column age_band of customers"),
 }
 # Lines in one picture, and the months of age it reaches to.
-MOST_LINES, LAST_AGE = 4, 12
+MOST_LINES, LAST_AGE = 3, 12
 _COLUMNS = ["value", "customers", "month_1", "month_1_low", "month_1_high", "month_12",
             "money_90", "money_90_low", "money_90_high", "money_360", "money_360_low",
             "money_360_high"]  # fmt: skip

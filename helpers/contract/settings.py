@@ -45,7 +45,7 @@ _SOURCE_KEYS = {
 _DATE_PARTS = ("%Y", "%m", "%d", "%H", "%M", "%S", "%z")
 _CHOICES = {
     "engine": ("duckdb", "postgres"),
-    "business_model": ("noncontractual",),
+    "business_model": ("noncontractual", "contractual"),
     "duplicates": ("keep", "quarantine"),
     "rule": ("costs", "rate", "none"),
     "name": ("margin_per_day", "revenue_per_day", "orders_per_day"),

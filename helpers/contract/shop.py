@@ -309,6 +309,11 @@ def load_shop(shop: str) -> Shop:
     check_acquisition(plain["acquisition"], where)
     plain.setdefault("title", folder.name)
     found = table_sources(given_tables, base_tables, where)
+    if plain.get("business_model") == "contractual" and "subscriptions" not in found:
+        raise UsageError(
+            f"{where}: business_model is 'contractual', and there are no contracts. Name where "
+            "they are in [tables.subscriptions], or leave business_model out."
+        )
     shop = Shop(name=folder.name, folder=folder, sources=found, **plain)
     _check_engine(shop, where)
     return shop

@@ -181,15 +181,18 @@ def _spread(
     """How far older cohorts were off over a span, had they been predicted by the same rule.
 
     The span is that from ``last`` to ``age`` or, where too few cohorts have lived through it, the
-    one that ends at the oldest age which enough have. Returns the variance of a customer about the
-    rule, that between cohorts relative to the mean, the mean over that span, and its cohorts.
+    one that ends at the oldest age which enough have, for money as long as that asked for (if they
+    have lived so long): what a customer brings in one step and in the next is far from the same, so
+    the spread of one step says too much about that of several. Returns the variance of a customer
+    about the rule, that between cohorts relative to the mean, the mean over that span, and its
+    cohorts.
     """
     reached = known.cells.last
     enough = np.sort(reached)[::-1][: min(DONORS, len(reached))].min()
     end = min(age, int(enough))
     if end < 1:
         return None
-    start = min(last, end - 1)
+    start = min(last, max(1, end - (age - last)) if known.cumulative else end - 1, end - 1)
     donors = np.flatnonzero(reached >= end)
     if len(donors) < 2:
         return None

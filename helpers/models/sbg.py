@@ -39,16 +39,18 @@ class SBGFit(Fit):
 def contract_periods(waits: pd.DataFrame, *, period_days: float = PERIOD_DAYS) -> pd.DataFrame:
     """Turn days that contracts have run into periods: one row per period and event, with n.
 
-    ``waits`` is the summary ``contract_waits``. Lost in period t: ended after more than t - 1
+    ``waits`` is the summary ``contract_waits``; with its column ``cohort``, one row per cohort too.
+    Lost in period t: ended after more than t - 1
     periods and at most t (with a tenth of a period of grace, for months differ in length). Still
-    there after t: running in its period t + 1. Returns period (whole), event, n.
+    there after t: running in its period t + 1. Returns (cohort,) period (whole), event, n.
     """
     if not period_days > 0:
         raise UsageError(f"period_days == {period_days}, must be above 0.")
     running_in = np.maximum(np.ceil(waits["days"] / period_days - _GRACE), 1).astype(int)
     event = waits["event"].astype(bool)
-    rows = pd.DataFrame({"period": running_in - ~event, "event": event, "n": waits["n"]})
-    return rows.groupby(["period", "event"], as_index=False)["n"].sum()
+    rows = waits[["cohort"]] if "cohort" in waits else pd.DataFrame(index=waits.index)
+    rows = rows.assign(period=running_in - ~event, event=event, n=waits["n"])
+    return rows.groupby([*rows.columns.drop("n")], as_index=False)["n"].sum()
 
 
 def fit_sbg(period: np.ndarray, event: np.ndarray, n: np.ndarray | None = None) -> SBGFit:
@@ -164,8 +166,7 @@ def project_contracts(
     if not n.sum():
         raise DataError("No contract runs today, so there is none to project.")
     rng = np.random.default_rng(seed)
-    drawn = np.exp(fit.log_draws(draws, rng)) * fit.parameters
-    alpha, beta = drawn[:, :1], drawn[:, 1:]
+    alpha, beta = _drawn(fit, draws, rng)
     lines = []
     for ahead in periods:
         kept = survival(fit, tenure + ahead) / survival(fit, tenure)
@@ -175,3 +176,46 @@ def project_contracts(
         mean = dot(n.astype(float), kept)
         lines.append((ahead, int(n.sum()), mean, float(low), float(high), mean / n.sum()))
     return pd.DataFrame(lines, columns=["periods", "contracts", "estimate", "low", "high", "share"])
+
+
+def project_cohorts(
+    fit: SBGFit,
+    rows: pd.DataFrame,
+    *,
+    periods: tuple[int, ...] = (12, 24, 36),
+    level: float = 0.9,
+    draws: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Say which share of the contracts that began in a month outlives so many periods.
+
+    ``rows`` are those of `contract_periods` with a cohort. Share = (renewed so often already + sum
+    over those who still may be of S(h) / S(t)) / all that began; intervals as in
+    `project_contracts`. Returns one row per cohort and number of periods: cohort, contracts (begun
+    in it), period, estimate, low, high (shares), observed (True where nothing is left to come: then
+    without an interval).
+    """
+    rng = np.random.default_rng(seed)
+    alpha, beta = _drawn(fit, draws, rng)
+    lines = []
+    for cohort, part in rows.groupby("cohort"):
+        began = int(part["n"].sum())
+        for h in periods:
+            done = part["period"] >= h + part["event"]  # lost in period h: h - 1 renewals
+            open_ = part[~part["event"] & (part["period"] < h)]
+            t, n = open_["period"].to_numpy(float), open_["n"].to_numpy(np.int64)
+            kept = int(part.loc[done, "n"].sum())
+            mean = kept + dot(n.astype(float), survival(fit, h) / survival(fit, t))
+            chance = _survival(alpha, beta, h) / _survival(alpha, beta, t)
+            later = kept + rng.binomial(n, np.clip(chance, 0, 1)).sum(axis=1)
+            ends = np.quantile(later, [(1 - level) / 2, (1 + level) / 2], method="nearest")
+            low, high = ends / began if len(n) else (np.nan, np.nan)
+            lines.append((cohort, began, h, mean / began, low, high, not len(n)))
+    names = ["cohort", "contracts", "period", "estimate", "low", "high", "observed"]
+    return pd.DataFrame(lines, columns=names)
+
+
+def _drawn(fit: SBGFit, draws: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Draw parameters as columns: normal in their logarithms, about the estimates."""
+    drawn = np.exp(fit.log_draws(draws, rng)) * fit.parameters
+    return drawn[:, :1], drawn[:, 1:]

@@ -56,14 +56,18 @@ def contract_months(subscriptions: ir.Table, *, as_of: str) -> ir.Table:
 
 
 def contract_waits(subscriptions: ir.Table, *, as_of: str) -> ir.Table:
-    """Days that contracts have run, ended (``event``) or still running by ``as_of``: how many."""
+    """Days that contracts have run, ended (``event``) or still running by ``as_of``: how many.
+
+    One row per ``cohort`` (month of the start), days and event: n contracts.
+    """
     end = ibis.date(as_of)
     rows = subscriptions.filter(subscriptions.started_date.notnull())
     event = (rows.ended_date <= end).fill_null(False)
     until = ibis.ifelse(event, rows.ended_date, end)
     rows = rows.mutate(days=until.delta(rows.started_date, unit="day"), event=event)
+    rows = rows.mutate(cohort=rows.started_date.truncate("M").cast("date"))
     rows = rows.filter(rows.days >= 0)
-    return rows.group_by("days", "event").aggregate(n=rows.count())
+    return rows.group_by("cohort", "days", "event").aggregate(n=rows.count())
 
 
 def churn_by_month(months: pd.DataFrame, month: str, *, least: int = 10) -> pd.DataFrame:

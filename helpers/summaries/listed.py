@@ -150,6 +150,9 @@ SUMMARIES = {
     "trait_ages": Summary(
         ("customer_days", "customer_traits"), cohort_expressions.trait_ages, ("dimension",)
     ),
+    "trait_groups": Summary(
+        ("customer_days", "customer_traits"), resampling.trait_groups, ("dimension",)
+    ),
     "basket_ages": Summary(
         ("customer_days", "orders", "customer_facts"), cohort_expressions.basket_ages
     ),

@@ -21,25 +21,37 @@ def cohort_groups(days: ir.Table, facts: ir.Table) -> ir.Table:
     customers each, so they serve errors and are never shown. Ages as in `cohort_ages`.
     """
     facts = facts.filter(facts.cohort_day.notnull())
-    number = facts.cohort_day.delta(ibis.date("1970-01-01"), unit="day")
-    who = facts.select(
-        "customer_id", "cohort_day",
-        cohort=facts.cohort_day.truncate("M").cast("date"), group=(number % PARTS).cast("int64"),
-    )  # fmt: skip
-    sizes = who.group_by("cohort", "group").aggregate(customers=who.count())
+    return _by_group(days, facts.select("customer_id", "cohort_day"), ("month", "days30"))
+
+
+def trait_groups(days: ir.Table, traits: ir.Table, *, dimension: str) -> ir.Table:
+    """Give `cohort_groups` in steps of 30 days for each ``value`` of one of TRAITS."""
+    who = traits.select("customer_id", "cohort_day", value=traits[dimension])
+    return _by_group(days, who, ("days30",), "value")
+
+
+def _by_group(days: ir.Table, who: ir.Table, units: tuple[str, ...], *extra: str) -> ir.Table:
+    """Sum customer-days by cohort, group of customers, age and what else tells them apart."""
+    number = who.cohort_day.delta(ibis.date("1970-01-01"), unit="day")
+    who = who.mutate(
+        cohort=who.cohort_day.truncate("M").cast("date"), group=(number % PARTS).cast("int64")
+    )
+    keys = [*extra, "cohort", "group"]
+    sizes = who.group_by(keys).aggregate(customers=who.count())
     rows = days.join(who, "customer_id")
     elapsed = rows.day.delta(rows.cohort_day, unit="day")
     months = (rows.day.year() - rows.cohort_day.year()) * 12 + (
         rows.day.month() - rows.cohort_day.month()
     )
+    ages = {"month": months, "days30": elapsed.cast("int64") // 30}
     parts = []
-    for unit, age in {"month": months, "days30": elapsed.cast("int64") // 30}.items():
-        aged = rows.mutate(age=age.cast("int64"), bought=rows.orders > 0)
+    for unit in units:
+        aged = rows.mutate(age=ages[unit].cast("int64"), bought=rows.orders > 0)
         aged = aged.filter((aged.age >= 0) & (elapsed >= 0))
-        step = aged.group_by("cohort", "group", "age").aggregate(
+        step = aged.group_by([*keys, "age"]).aggregate(
             active=aged.customer_id.nunique(where=aged.bought), orders=aged.orders.sum(),
             revenue=aged.revenue.sum(), margin=aged.margin.sum(),
         )  # fmt: skip
-        found = step.join(sizes, ["cohort", "group"])
+        found = step.join(sizes, keys)
         parts.append(found.mutate(age_unit=ibis.literal(unit)))
-    return ibis.union(*parts, distinct=False)
+    return ibis.union(*parts, distinct=False) if len(parts) > 1 else parts[0]
