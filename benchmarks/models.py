@@ -115,7 +115,7 @@ def predictive(data: dict) -> dict:
     """Time both fits, and the predictive interval of the total of the coming year."""
     import pandas as pd
 
-    from helpers.models import forecast
+    from helpers.models import forecast, futures
     from helpers.models.terms import Terms
 
     as_of = pd.Timestamp("2026-06-30")
@@ -130,7 +130,7 @@ def predictive(data: dict) -> dict:
     start = time.process_time()
     models = forecast.fit_models(states, spend, as_of)
     fitted = time.process_time()
-    total = forecast.clv_forecast(states, spend, models, Terms()).totals.iloc[-1]
+    total = futures.clv_forecast(states, spend, models, Terms()).totals.iloc[-1]
     done = time.process_time()
     width = (total["clv_high"] - total["clv_low"]) / total["clv"]
     return {"seconds": done - fitted, "fit": fitted - start, "width": width}
