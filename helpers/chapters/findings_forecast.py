@@ -175,20 +175,3 @@ def thirds(table: pd.DataFrame, money: Money) -> Finding:
         "lower "
         f"third {money(low['per_customer'])}.",
     )
-
-
-def what_if(table: pd.DataFrame, money: Money) -> Finding:
-    """The value under other rates of leaving and other paces."""
-    if table.empty:
-        return nothing("Without a forecast nothing can be changed about it.")
-    plain = table[(table["frequency"] == 1) & (table["margin"] == 0)].sort_values("churn")
-    first, last = plain.iloc[0], plain.iloc[-1]
-    return Finding(
-        f"Leaving {abs(first['churn'] - 1):.0%} less readily is worth "
-        f"{percent(first['change'], 1)}",
-        "Falling lines of value by how readily customers leave, side by side for paces of "
-        "buying: at "
-        f"today's pace from {money(first['value'])} to {money(last['value'])}.",
-        f"At today's pace and margin, {abs(first['churn'] - 1):.0%} less readiness to leave brings "
-        f"{money(first['value'])}, as much more {money(last['value'])}.",
-    )
