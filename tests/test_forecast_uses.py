@@ -73,7 +73,7 @@ def test_five_customers_give_sentences_and_no_number(make_shop):
     tables = [
         forecast_tables.tiers(view), forecast_tables.by_month(view), forecast_tables.cohorts(view, 1),
         forecast_tables.parameters(view), forecast_tables.identity(view), cells, listed,
-        forecast_levers.single_changes(view, forecast_levers.answer(view)), forecast_tables.one_customer(view, 1),
+        forecast_levers.single_changes(view, forecast_levers.value_if(view)), forecast_tables.one_customer(view, 1),
         backtest_tables.rule_scores(check), backtest_tables.bins(check),
         backtest_tables.origins(check), backtest_tables.deciles(check),
         backtest_tables.season_table(season), forecast_uses.third_grid(cells),
@@ -85,7 +85,7 @@ def test_five_customers_give_sentences_and_no_number(make_shop):
         forecast_sentences.residual_sentence(view, money), forecast_sentences.coming_sentence(view, money),
         forecast_sentences.limits_sentence(view, check, season), forecast_uses.thirds_sentence(cells, money),
         forecast_uses.lists_sentence(listed, money),
-        forecast_levers.finding(view, forecast_levers.answer(view), money).sentence,
+        forecast_levers.lever_finding(view, forecast_levers.value_if(view), money).sentence,
         forecast_sentences.fit_sentence(view), forecast_sentences.renewals_sentence(study, 0.1),
         forecast_sentences.one_customer_sentence(forecast_tables.one_customer(view, 1), money),
         findings.holdout(check, money).sentence, findings.season(season).sentence,

@@ -59,9 +59,8 @@ def holdout_bins(check: BackTest) -> Finding:
         table.iloc[-1],
     )
     return Finding(
-        f"Customers with {last['frequency']} repeat purchase days brought "
-        f"{ratio(last['actual'])} orders later, those with {first['frequency']} "
-        f"{ratio(first['actual'])}",
+        f"Who had {last['frequency']} repeat purchase days ordered {ratio(last['actual'])} times "
+        f"later, who had none {ratio(first['actual'])}",
         "Bars beside each other of held-out orders per customer by earlier repeat purchases: "
         f"actual, {used} and {check.choice.naive}, from {ratio(table['actual'].min())} to "
         f"{ratio(table['actual'].max())}.",
@@ -76,10 +75,11 @@ def season(found: SeasonCheck) -> Finding:
     if found.months is None:
         return nothing(f"No season is used. {found.reason}")
     less = 1 - found.seasonal_error / found.plain_error if found.plain_error else 0.0
-    word = "halves" if less >= 0.5 else "lowers" if less > 0 else "does not lower"
+    by = f" by {percent(less)}" if less > 0 else ""
     used = "it is used" if found.helps else "it is not used"
     return Finding(
-        f"Knowing the season {word} the error of a quarter's orders",
+        f"Knowing the season {'lowers' if by else 'does not lower'} the error of a quarter's "
+        f"orders{by}",
         "Lines of orders by month of the customers known at the cut-off: actual, forecast "
         "without and "
         f"with season; summed errors by quarter {count(found.plain_error)} and "
@@ -96,17 +96,17 @@ def forecast_months(months: pd.DataFrame, money: Money) -> Finding:
     if months.empty:
         return nothing("Without a forecast there is nothing to show month by month.")
     best, least = months.loc[months["revenue"].idxmax()], months.loc[months["revenue"].idxmin()]
+    net = months["net"].sum(min_count=1)
+    kept = f", of which {money(net)} is left as margin after service" if pd.notna(net) else ""
     return Finding(
         f"{month_of(best['start'])} is expected to be the best month, with "
         f"{money(best['revenue'])}",
-        f"Line with a band of expected revenue by month: most {money(best['revenue'])} in "
-        f"{month_of(best['start'])}, least {money(least['revenue'])} in "
-        f"{month_of(least['start'])}.",
+        "Lines of expected revenue by month, of customers of today, of those to come, and of both "
+        f"with a band: both most {money(best['revenue'])} in {month_of(best['start'])}, least "
+        f"{money(least['revenue'])} in {month_of(least['start'])}.",
         f"{month_of(best['start'])}: {money(best['revenue'])} (90% interval "
         f"{money(best['revenue_low'])} to {money(best['revenue_high'])}). Over these months "
-        "revenue "
-        f"adds up to {money(months['revenue'].sum())} and the margin left after service to "
-        f"{money(months['net'].sum())}.",
+        f"revenue adds up to {money(months['revenue'].sum())}{kept}.",
     )
 
 

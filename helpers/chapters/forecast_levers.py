@@ -33,7 +33,7 @@ def levers(view: Outlook) -> tuple[Lever, ...]:
     return tuple(found)
 
 
-def answer(view: Outlook) -> Answer:
+def value_if(view: Outlook) -> Answer:
     """Give the function that says what value follows where the levers stand.
 
     Histories are brought to what counts once, so that a slider is answered at once.
@@ -70,7 +70,7 @@ def single_changes(view: Outlook, value: Answer) -> pd.DataFrame:
     return found.sort_values("change", ascending=False, kind="stable", ignore_index=True)
 
 
-def finding(view: Outlook, value: Answer, money: Money) -> Finding:
+def lever_finding(view: Outlook, value: Answer, money: Money) -> Finding:
     """What each lever does alone, in words."""
     if view.models is None:
         return nothing(f"Without a forecast nothing can be changed about it. {view.reason}")

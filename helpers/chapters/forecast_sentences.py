@@ -36,6 +36,13 @@ def terms_sentence(view: forecast_tables.Outlook, money) -> str:
     )
 
 
+def worth_note(view: forecast_tables.Outlook) -> str:
+    """Say in a word what the headline's value is made of."""
+    if view.basis == "margin":
+        return "margin less cost to serve, discounted; customers of today"
+    return "revenue, as no cost is known, discounted; customers of today"
+
+
 def residual_sentence(view: forecast_tables.Outlook, money) -> str:
     """Say what is still to come without a horizon, or why that cannot be said."""
     if view.reason:

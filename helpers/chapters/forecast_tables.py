@@ -268,10 +268,33 @@ def _large(valued: pd.DataFrame, least: int) -> pd.Series:
 
 
 def by_month(view: Outlook) -> pd.DataFrame:
-    """Give profit and loss by calendar month: customers of today, customers to come, and both."""
-    columns = ["start", "orders_present", "orders_new", "new_customers", "revenue", "revenue_low",
-               "revenue_high", "margin", "service", "net", "net_low", "net_high"]  # fmt: skip
-    return pd.DataFrame(columns=columns) if view.months is None else view.months[columns]
+    """Give profit and loss by calendar month: customers of today, customers to come, and both.
+
+    Margin and net are missing where no cost is known.
+    """
+    columns = ["start", "orders", "new_customers", "revenue_present", "revenue_new", "revenue",
+               "revenue_low", "revenue_high", "margin", "service", "net"]  # fmt: skip
+    if view.months is None:
+        return pd.DataFrame(columns=columns)
+    unknown = {} if view.basis == "margin" else {"margin": np.nan, "net": np.nan}
+    return view.months[columns].assign(**unknown)
+
+
+def month_lines(months: pd.DataFrame) -> pd.DataFrame:
+    """Lay revenue by month out for a picture: of both with its interval, of each without one.
+
+    Long: start, who, revenue, low, high.
+    """
+    parts = {
+        "both": ("revenue", "revenue_low", "revenue_high"),
+        "of today": ("revenue_present",), "to come": ("revenue_new",),
+    }  # fmt: skip
+    names = {"revenue_low": "low", "revenue_high": "high"}
+    rows = [
+        months[["start", *columns]].rename(columns={columns[0]: "revenue", **names}).assign(who=who)
+        for who, columns in parts.items()
+    ]
+    return pd.concat(rows, ignore_index=True)[["start", "who", "revenue", "low", "high"]]
 
 
 def parameters(view: Outlook) -> pd.DataFrame:
