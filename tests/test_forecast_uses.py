@@ -90,6 +90,7 @@ def test_five_customers_give_sentences_and_no_number(make_shop):
         forecast_sentences.one_customer_sentence(forecast_tables.one_customer(view, 1), money),
         findings.holdout(check, money).sentence, findings.season(season).sentence,
         findings.drift(forecast_tables.cohort_drift(view, states)).sentence,
+        findings.channels(forecast_tables.channel_drift(view, states)).sentence,
     ]  # fmt: skip
     assert all(text and "nan" not in text.lower().split() for text in sentences)
     assert forecast_levers.levers(view) == ()

@@ -11,6 +11,7 @@ from helpers import sliders, summaries
 from helpers.chapters import (
     backtest_tables,
     cohort_tables,
+    findings_forecast,
     forecast_levers,
     forecast_tables,
     intake,
@@ -22,7 +23,7 @@ from helpers.chapters.trials import load_trials
 from helpers.contract.shop import ROOT
 from helpers.experiments import power
 from helpers.measures import cohorts, ltv, metrics
-from helpers.models import btyd, forecast, futures
+from helpers.models import btyd, drift, forecast, futures
 from helpers.models.backtest import BackTest
 from helpers.models.terms import Terms
 from helpers.study import open_study
@@ -140,6 +141,19 @@ def test_levers_begin_at_the_forecast_and_pull_the_right_way(view):
     worth = forecast_levers.value_if(priced)
     revenue = (worth(margin_rate=0.5) - worth()) / 0.1
     assert revenue == pytest.approx(now, rel=1e-9)
+
+
+def test_channels_differ_as_they_do_in_truth(study, view):
+    found = forecast_tables.channel_drift(view, summaries.load(study, "customer_states"))
+    table = found.cohorts.set_index("cohort")
+    slowness = TRUTH["purchases"]["alpha_days_by_channel"]
+    fastest, slowest = (pick(slowness, key=slowness.get) for pick in (min, max))
+    assert table.index[0] == fastest and table.index[-1] == "all"
+    assert table.loc[fastest, "low"] > table.loc[slowest, "high"]
+    said = findings_forecast.channels(found)
+    assert said.title == f"Customers won by {fastest} buy again most often"
+    few = view.valued.head(3).assign(segment=["a", "b", "b"])
+    assert "at least 300 customers" in drift.compare_segments(few, view.models).reason
 
 
 def test_one_customer_is_less_sure_than_many(view):

@@ -152,10 +152,46 @@ def drift(found: Drift) -> Finding:
         f"of the newest cohorts ({newest['cohort']}) {ratio(newest['expected'])} (95% interval "
         f"{ratio(newest['low'])} to {ratio(newest['high'])}). "
         + (f"Apart from the rest: {odd}. " if odd else "No cohort stands clearly apart. ")
-        + "By Akaike's criterion, models by cohort are "
-        f"{'better' if found.gain > 0 else 'worse'} by "
-        f"{count(abs(found.gain), 1)}: {'split' if found.advice == 'split' else 'keep one model'}.",
+        + _criterion(found),
     )
+
+
+def channels(found: Drift) -> Finding:
+    """Channels compared by what a new customer of each is expected to buy in a year."""
+    if found.reason:
+        return nothing(f"Channels cannot be compared. {found.reason}")
+    table, everyone = found.cohorts.iloc[:-1], found.cohorts.iloc[-1]
+    best, least = table.iloc[0], table.iloc[-1]
+    apart = ", ".join(table.loc[table["apart"], "cohort"])
+    consequence = (
+        f"Apart from all: {apart}. The forecast has one model, so it says too little for new "
+        "customers of the first and too much for those of the last, until their own purchases "
+        "tell them apart."
+        if apart
+        else "No channel stands clearly apart."
+    )
+    return Finding(
+        f"Customers won by {best['cohort']} buy again most often"
+        if apart
+        else "One model is enough for the customers of all channels",
+        "Points with intervals of repeat purchases that a new customer is expected to make in a "
+        f"year, by channel: {best['cohort']} {ratio(best['expected'])}, {least['cohort']} "
+        f"{ratio(least['expected'])}, all {ratio(everyone['expected'])}.",
+        f"A new customer won by {best['cohort']} is expected to buy {ratio(best['expected'])} "
+        f"times again in a year (95% interval {ratio(best['low'])} to {ratio(best['high'])}), one "
+        f"won by {least['cohort']} {ratio(least['expected'])} ({ratio(least['low'])} to "
+        f"{ratio(least['high'])}). {consequence} {_criterion(found)}",
+    )
+
+
+def _criterion(found: Drift) -> str:
+    """Say which Akaike's criterion prefers: a model of each, or one, or neither clearly."""
+    size = count(abs(found.gain), 1)
+    if found.advice == "split":
+        return f"By Akaike's criterion, a model of each is better by {size}: split."
+    if found.gain > 0:
+        return f"By Akaike's criterion, a model of each is better by {size}, too little to split."
+    return f"By Akaike's criterion, a model of each is worse by {size}: keep one model."
 
 
 def thirds(table: pd.DataFrame, money: Money) -> Finding:

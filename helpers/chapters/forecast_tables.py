@@ -349,6 +349,13 @@ def cohort_drift(view: Outlook, states: pd.DataFrame) -> drift.Drift:
     return drift.compare_cohorts(together, view.models)
 
 
+def channel_drift(view: Outlook, states: pd.DataFrame) -> drift.Drift:
+    """Compare the channels that won customers: is one model enough for all of them?"""
+    if view.models is None:
+        return drift.Drift("There is no model to compare channels by.", drift.NONE)
+    return drift.compare_segments(states, view.models)
+
+
 def identity(view: Outlook) -> pd.DataFrame:
     """Check the forecast: tiers add up to the total, months too, and money is orders x spend."""
     columns = ["check", "difference"]
