@@ -242,10 +242,15 @@ def coverage_sentence(check: BackTest) -> str:
             f"{count(total['inside'].sum())} of {count(len(total))} totals of {word} and "
             f"{count(tiers['inside'].sum())} of {count(len(tiers))} tiers"
         )
+    overlap = (
+        "The held-out periods overlap, so they are no independent witnesses; where"
+        if rows["origin"].nunique() > 1
+        else "One held-out period is one witness; where"
+    )
     return (
-        f"The model's 90% intervals held {' and '.join(parts)}. The held-out periods overlap, so "
-        "they are no independent witnesses; where less than about nine in ten are held, the world "
-        "moved by more than the model knows, and the forecast's interval is too narrow."
+        f"The model's 90% intervals held {' and '.join(parts)}. {overlap} less than about nine in "
+        "ten are held, the world moved by more than the model knows, and the forecast's interval "
+        "is too narrow."
     )
 
 

@@ -106,8 +106,8 @@ def one_customer_sentence(ranges: pd.DataFrame, money) -> str:
         for row in ranges.iloc[[0, -1]].itertuples()
     ]
     return (
-        f"A single customer is mostly chance: 90% of the time, {' and '.join(said)}, for the "
-        "customer in the middle of each tier. Plan with sums, and never promise a customer's value."
+        f"Far less can be said of a single customer: 90% of the time, {' and '.join(said)}, for "
+        "the customer in the middle of each tier. Plan with sums, not with single customers."
     )
 
 
