@@ -81,12 +81,10 @@ def season(found: SeasonCheck) -> Finding:
         f"Knowing the season {'lowers' if by else 'does not lower'} the error of a quarter's "
         f"orders{by}",
         "Lines of orders by month of the customers known at the cut-off: actual, forecast "
-        "without and "
-        f"with season; summed errors by quarter {count(found.plain_error)} and "
+        f"without and with season; summed errors by quarter {count(found.plain_error)} and "
         f"{count(found.seasonal_error)}.",
         f"After {found.cutoff:%d %B %Y}, errors by quarter add up to {count(found.plain_error)} "
-        "orders "
-        f"without season and {count(found.seasonal_error)} with it, of "
+        f"orders without season and {count(found.seasonal_error)} with it, of "
         f"{count(found.months['actual'].sum())} orders: {used}.",
     )
 

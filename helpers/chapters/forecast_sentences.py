@@ -59,8 +59,8 @@ def residual_sentence(view: forecast_tables.Outlook, money) -> str:
         "`clv_residual`, all that today's customers are still expected to bring, is "
         f"{money(still)}, "
         f"{money(still / total['customers'])} each; the horizon holds {percent(share)} of it. It "
-        "has "
-        "no interval: how long customers stay beyond what has been seen is the model's word alone."
+        "has no interval: how long customers stay beyond what has been seen is the model's word "
+        "alone."
     )
 
 
@@ -73,8 +73,8 @@ def coming_sentence(view: forecast_tables.Outlook, money) -> str:
     return (
         f"Customers not yet won are expected to bring {money(new['revenue_new'].sum())} of "
         f"{money(new['revenue'].sum())} ({percent(share)}), with "
-        f"{count(new['new_customers'].sum())} "
-        f"of them: {view.coming}. They are no part of the value above."
+        f"{count(new['new_customers'].sum())} of them: {view.coming}. They are no part of the "
+        "value above."
     )
 
 
@@ -101,8 +101,8 @@ def one_customer_sentence(ranges: pd.DataFrame, money) -> str:
     if ranges.empty:
         return "Without a forecast there is no range of a customer."
     said = [
-        f"one of the {row.tier} {money(row.low)} to {money(row.high)} "
-        f"({count(row.orders_low)} to {count(row.orders_high)} orders)"
+        f"one of the {row.tier} {money(row.low)} to {money(row.high)} ({count(row.orders_low)} to "
+        f"{count(row.orders_high)} orders)"
         for row in ranges.iloc[[0, -1]].itertuples()
     ]
     return (
@@ -156,8 +156,7 @@ def limits_sentence(view: forecast_tables.Outlook, check: BackTest, season: Seas
     return (
         f"{seen} The interval of the total comes from {count(view.forecast.simulated)} customers "
         f"simulated many times over; the error of the margin rate is in it, {known}a change of "
-        "price "
-        "or assortment is not."
+        "price or assortment is not."
     )
 
 

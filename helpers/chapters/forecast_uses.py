@@ -146,8 +146,8 @@ def lists_sentence(table: pd.DataFrame, money) -> str:
     text = "; ".join(said)
     return (
         f"{text[:1].upper()}{text[1:]}. `python -m helpers list --forecast wake-up --purpose "
-        "email_marketing` "
-        "writes a list with the shop's own ids into the shop's folder, of those who consented only."
+        "email_marketing` writes a list with the shop's own ids into the shop's folder, of those "
+        "who consented only."
     )
 
 
@@ -175,15 +175,13 @@ def cautions(
     if days > paid:
         said.append(
             f"{count(days - paid)} repeat purchase days brought nothing after refunds: they "
-            "count as "
-            "purchases, and not as spend."
+            "count as purchases, and not as spend."
         )
     heavy = int(states.loc[states["frequency"] > 300, "n"].sum())
     if heavy:
         said.append(
             f"{count(heavy)} customers with more than 300 repeat purchase days look like "
-            "resellers: "
-            "they are in the forecast and may carry much of it."
+            "resellers: they are in the forecast and may carry much of it."
         )
     if not days:
         said.append("Everyone has bought on one day only: there is no rhythm to learn from.")
