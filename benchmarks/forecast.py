@@ -19,7 +19,7 @@ import click
 import numpy as np
 import pandas as pd
 
-from helpers.models import forecast, futures
+from helpers.models import forecast, futures, portfolio
 from helpers.models.calendar import month_edges, season_of
 from helpers.models.terms import Horizon, Terms
 from helpers.simulate import SAMPLE
@@ -115,7 +115,7 @@ def one_shop(
     passed = (later["day"] - pd.Timestamp(_END)).dt.days.to_numpy()
     quarters = {"actual": np.histogram(passed, edges + 0.5)[0]}
     for name, models in fits.items():
-        quarters[name] = futures.expected_steps(people, spends, models, edges)[0]
+        quarters[name] = portfolio.expected_steps(people, spends, models, edges)[0]
     return intervals.reset_index(), pd.DataFrame(quarters).assign(shop=number, known=not reason)
 
 

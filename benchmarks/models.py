@@ -115,7 +115,7 @@ def predictive(data: dict) -> dict:
     """Time both fits, and the predictive interval of the total of the coming year."""
     import pandas as pd
 
-    from helpers.models import forecast
+    from helpers.models import forecast, futures
     from helpers.models.terms import Terms
 
     as_of = pd.Timestamp("2026-06-30")
@@ -130,7 +130,7 @@ def predictive(data: dict) -> dict:
     start = time.process_time()
     models = forecast.fit_models(states, spend, as_of)
     fitted = time.process_time()
-    total = forecast.clv_forecast(states, spend, models, Terms()).totals.iloc[-1]
+    total = futures.clv_forecast(states, spend, models, Terms()).totals.iloc[-1]
     done = time.process_time()
     width = (total["clv_high"] - total["clv_low"]) / total["clv"]
     return {"seconds": done - fitted, "fit": fitted - start, "width": width}
@@ -239,7 +239,7 @@ def main(
         found = predictive(data) if side == "predictive" else _SIDES[side](model, data)
         click.echo(json.dumps(found))
         return
-    parts = sections()
+    found = {}
     if part != "intervals":
         peer = environment(_ROOT / place)
         sizes = {name: customers for name in models.split(",") if name != "NBD"}
@@ -248,12 +248,13 @@ def main(
         with tempfile.TemporaryDirectory() as scratch:
             lines = speed(sizes, runs, peer, Path(scratch))
             total = measured(sys.executable, "predictive", "", Path(scratch) / str(customers))
-        parts["Speed"] = speed_section(lines, total, customers, runs)
+        found["Speed"] = (speed_section, lines, total, customers, runs)
     if part != "speed":
-        lines = []
-        for name in models.split(","):
-            lines += coverage(name, shops, size, seed)
-        parts["Intervals"] = interval_section(lines, seed)
+        lines = [line for name in models.split(",") for line in coverage(name, shops, size, seed)]
+        found["Intervals"] = (interval_section, lines, seed)
+    parts = sections()  # read late: another run may have written its own lines meanwhile
+    for name, (write, lines, *rest) in found.items():
+        parts[name] = write([*others(parts.get(name, ""), models), *lines], *rest)
     _TARGET.parent.mkdir(parents=True, exist_ok=True)
     page = ["# What the models cost, and what their intervals hold", "Made by `make bench-models`."]
     page += [f"## {name}\n\n{text}" for name, text in parts.items()]
@@ -267,6 +268,12 @@ def sections() -> dict[str, str]:
     """Give the sections of the page as it stands, so that one can be made anew."""
     text = _TARGET.read_text(encoding="utf-8") if _TARGET.is_file() else ""
     return dict(part.strip().split("\n\n", 1) for part in text.split("\n## ")[1:])
+
+
+def others(section: str, models: str) -> list[str]:
+    """Give a section's lines on models that are not measured anew."""
+    left = {*_TRUTHS, "Gamma-Gamma"} - set(models.split(","))
+    return [x for x in section.splitlines() if x.split(" | ")[0].removeprefix("| ") in left]
 
 
 def speed_section(lines: list[str], total: dict, customers: int, runs: int) -> str:

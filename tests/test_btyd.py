@@ -518,10 +518,9 @@ class TestSimulation:
         assert one.time.max() <= 52
 
 
-def test_naive_rules():
+def test_the_naive_rate():
     states = btyd.States([0, 2, 4], [0, 10, 60], [0, 20, 80])
     assert btyd.same_rate(states, 40).tolist() == [0, 4, 2]
-    assert btyd.same_count(states, 40).tolist() == [0, 2, 2]
 
 
 def test_shifted_moves_log_parameters(spend_fit):

@@ -7,7 +7,7 @@ from cdnow import CUTOFF, END, START, cdnow_days
 from test_btyd import make_fit, simulate_histories
 
 from helpers.errors import DataError, UsageError
-from helpers.models import btyd, calendar, forecast, futures, gamma_gamma
+from helpers.models import btyd, calendar, forecast, futures, gamma_gamma, portfolio
 from helpers.models.forecast import Models
 from helpers.models.terms import Horizon, Terms
 
@@ -255,12 +255,14 @@ class TestResidual:
 
 class TestWhatIf:
     def test_nothing_changed_is_the_forecast(self, states, spend_states, models, total):
-        same = futures.what_if(states, spend_states, models, COSTS)
+        same = portfolio.what_if(portfolio.standing(states, spend_states, models, COSTS))
         assert same == pytest.approx(total.totals["clv"].iloc[-1], rel=1e-10)
 
     def test_levers_pull_the_right_way(self, states, spend_states, models):
+        where = portfolio.standing(states, spend_states, models, COSTS)
+
         def value(**change):
-            return futures.what_if(states, spend_states, models, COSTS, **change)
+            return portfolio.what_if(where, **change)
 
         now = value()
         assert value(churn=1.2) < now < value(churn=0.8)

@@ -4,7 +4,13 @@ import pandas as pd
 import pytest
 
 from helpers import summaries
-from helpers.chapters import backtest_tables, forecast_tables, forecast_uses
+from helpers.chapters import (
+    backtest_tables,
+    forecast_levers,
+    forecast_sentences,
+    forecast_tables,
+    forecast_uses,
+)
 from helpers.chapters import findings_forecast as findings
 from helpers.models.terms import Horizon, Terms
 from helpers.study import open_study
@@ -67,7 +73,8 @@ def test_five_customers_give_sentences_and_no_number(make_shop):
     tables = [
         forecast_tables.tiers(view), forecast_tables.by_month(view), forecast_tables.cohorts(view, 1),
         forecast_tables.parameters(view), forecast_tables.identity(view), cells, listed,
-        forecast_uses.what_if(view), backtest_tables.rule_scores(check), backtest_tables.bins(check),
+        forecast_levers.single_changes(view, forecast_levers.value_if(view)), forecast_tables.one_customer(view, 1),
+        backtest_tables.rule_scores(check), backtest_tables.bins(check),
         backtest_tables.origins(check), backtest_tables.deciles(check),
         backtest_tables.season_table(season), forecast_uses.third_grid(cells),
         forecast_tables.fit_by_frequency(view, states, study),
@@ -75,14 +82,18 @@ def test_five_customers_give_sentences_and_no_number(make_shop):
     assert all(table.empty for table in tables)
     sentences = [
         backtest_tables.choice_sentence(check), backtest_tables.coverage_sentence(check),
-        forecast_tables.residual_sentence(view, money), forecast_tables.coming_sentence(view, money),
-        forecast_tables.limits_sentence(view, check, season), forecast_uses.thirds_sentence(cells, money),
+        forecast_sentences.residual_sentence(view, money), forecast_sentences.coming_sentence(view, money),
+        forecast_sentences.limits_sentence(view, check, season), forecast_uses.thirds_sentence(cells, money),
         forecast_uses.lists_sentence(listed, money),
-        forecast_uses.what_if_sentence(forecast_uses.what_if(view), money),
+        forecast_levers.lever_finding(view, forecast_levers.value_if(view), money).sentence,
+        forecast_sentences.fit_sentence(view), forecast_sentences.renewals_sentence(study, 0.1),
+        forecast_sentences.one_customer_sentence(forecast_tables.one_customer(view, 1), money),
         findings.holdout(check, money).sentence, findings.season(season).sentence,
         findings.drift(forecast_tables.cohort_drift(view, states)).sentence,
+        findings.channels(forecast_tables.channel_drift(view, states)).sentence,
     ]  # fmt: skip
     assert all(text and "nan" not in text.lower().split() for text in sentences)
+    assert forecast_levers.levers(view) == ()
     assert forecast_tables.total_row(view).isna().all()
     assert backtest_tables.alerts(check) == []
 

@@ -1,14 +1,18 @@
 """The sample shop, whose truth is known: faults are found, estimates recover what is true."""
 
 import tomllib
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import summaries
+from helpers import sliders, summaries
 from helpers.chapters import (
     backtest_tables,
     cohort_tables,
+    findings_forecast,
+    forecast_levers,
     forecast_tables,
     intake,
     trial_cards,
@@ -19,7 +23,7 @@ from helpers.chapters.trials import load_trials
 from helpers.contract.shop import ROOT
 from helpers.experiments import power
 from helpers.measures import cohorts, ltv, metrics
-from helpers.models import btyd, forecast, futures
+from helpers.models import btyd, drift, forecast, futures
 from helpers.models.backtest import BackTest
 from helpers.models.terms import Terms
 from helpers.study import open_study
@@ -104,18 +108,70 @@ def test_purchase_model_recovers_its_law(study):
     assert fit.alpha == pytest.approx(sum(alphas), rel=0.15)
 
 
-def test_forecast_of_a_year_holds_the_expectation(study, periods):
+@pytest.fixture(scope="module")
+def view(study):
     states = summaries.load(study, "customer_states")
-    terms = Terms(margin_rate=1.0)
     season = backtest_tables.load_season(study, states)
     tried = {"check": BackTest("not tried here"), "season": season}
-    view = forecast_tables.outlook(study, states, terms, "revenue", seed=1, **tried)
-    assert season.helps and view.models.name == "BG/NBD with season"
+    return forecast_tables.outlook(study, states, Terms(), "revenue", seed=1, **tried)
+
+
+def test_forecast_of_a_year_holds_the_expectation(view):
+    assert view.models.name == "BG/NBD with season"
     total = forecast_tables.total_row(view)
     true = TRUTH["next_12_months"]
     assert total["orders_low"] < true["orders"] < total["orders_high"]
     assert total["revenue_low"] < true["revenue"] < total["revenue_high"]
     assert (forecast_tables.identity(view)["difference"] == 0).all()
+
+
+def test_levers_begin_at_the_forecast_and_pull_the_right_way(view):
+    levers, value = forecast_levers.levers(view), forecast_levers.value_if(view)
+    assert [lever.name for lever in levers] == ["churn", "frequency"], "no cost, so no margin"
+    now = forecast_tables.total_row(view)["clv"]
+    assert value(**sliders.as_it_is(levers)) == pytest.approx(now, rel=1e-9)
+    moved = sliders.varied(levers, value).groupby("lever", sort=False)["value"]
+    leaving, pace = (each.is_monotonic_increasing for _, each in moved)
+    assert pace and not leaving
+    single = forecast_levers.single_changes(view, value).set_index("change_of")
+    assert single.index[0] == "buy 20% more often" and single.index[-1] == "buy 20% less often"
+    assert single.loc["leave 10% less readily", "value"] > now
+    priced = replace(view, basis="margin", terms=Terms(margin_rate=0.4, cost_to_serve=1.0))
+    assert forecast_levers.levers(priced)[-1].value == 0.4
+    worth = forecast_levers.value_if(priced)
+    revenue = (worth(margin_rate=0.5) - worth()) / 0.1
+    assert revenue == pytest.approx(now, rel=1e-9)
+
+
+def test_channels_differ_as_they_do_in_truth(study, view):
+    found = forecast_tables.channel_drift(view, summaries.load(study, "customer_states"))
+    table = found.cohorts.set_index("cohort")
+    slowness = TRUTH["purchases"]["alpha_days_by_channel"]
+    fastest, slowest = (pick(slowness, key=slowness.get) for pick in (min, max))
+    assert table.index[0] == fastest and table.index[-1] == "all"
+    assert table.loc[fastest, "low"] > table.loc[slowest, "high"]
+    said = findings_forecast.channels(found)
+    assert said.title == f"Customers won by {fastest} buy again most often"
+    few = view.valued.head(3).assign(segment=["a", "b", "b"])
+    assert "at least 300 customers" in drift.compare_segments(few, view.models).reason
+
+
+def test_one_customer_is_less_sure_than_many(view):
+    ranges = forecast_tables.one_customer(view, seed=1, most=100)
+    assert ranges["tier"].tolist() == forecast_tables.TIERS
+    assert ranges["high"].is_monotonic_decreasing
+    mean = forecast_tables.tiers(view)
+    each = (mean["high"] - mean["low"]) / mean["per_customer"]
+    assert ((ranges["high"] - ranges["low"]) / mean["per_customer"] > 3 * each).all()
+
+
+def test_both_kinds_of_customers_have_a_line_of_their_own(view):
+    months = forecast_tables.by_month(view)
+    lines = forecast_tables.month_lines(months).pivot(
+        index="start", columns="who", values="revenue"
+    )
+    np.testing.assert_allclose(lines["of today"] + lines["to come"], lines["both"])
+    assert months[["margin", "net"]].isna().all(axis=None), "no cost is known"
 
 
 def test_tiers_are_valued_customer_by_customer(study):

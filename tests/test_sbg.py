@@ -125,7 +125,7 @@ def test_estimates_recover_the_truth_and_projections_hold_what_came():
         frame = pd.DataFrame({"period": np.where(lost, leaves, window), "event": lost, "n": 1})
         frame = frame.groupby(["period", "event"], as_index=False).sum()
         fit = sbg.fit_sbg(frame["period"], frame["event"], frame["n"])
-        z = np.log(fit.mean_churn / (0.8 / 4.8))
+        z = np.log(fit.alpha / (fit.alpha + fit.beta) / (0.8 / 4.8))
         within += abs(z) < 0.35
         still = frame[~frame["event"]]
         told = sbg.project_contracts(fit, still["period"], still["n"], periods=(12,), draws=400)

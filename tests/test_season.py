@@ -1,27 +1,33 @@
 """Season as a change of time: what the clock shows, and whether it helps a forecast."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from cdnow import made
 
 from helpers.errors import DataError
 from helpers.models import btyd
-from helpers.models.season import (
-    NO_SEASON,
-    Season,
-    fit_season,
-    season_states,
-    season_why_not,
-)
+from helpers.models.forecast import states_at
+from helpers.models.season import Season, fit_season, season_why_not
 
 LENGTHS = np.array([31, 28.25, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 WAVE = np.exp(0.5 * np.sin(2 * np.pi * np.arange(12) / 12))
 TRUE = Season(WAVE / np.average(WAVE, weights=LENGTHS), np.zeros((12, 12)))
+NO_SEASON = Season(np.ones(12), np.zeros((12, 12)))
 MONTHS = np.arange("2023-01", "2026-01", dtype="datetime64[M]")
 
 
 def day(text):
     return np.datetime64(text, "D")
+
+
+def season_states(season, frequency, first, last, as_of, days_per_unit=7.0):
+    """States of dated customers as a season counts time."""
+    columns = {"frequency": frequency, "first_day": first, "last_day": last}
+    dated = pd.DataFrame(columns).astype(
+        {"first_day": "datetime64[s]", "last_day": "datetime64[s]"}
+    )
+    return states_at(dated, as_of, days_per_unit, season)
 
 
 def monthly(season, months=MONTHS, rate=300.0, seed=1):

@@ -205,9 +205,9 @@ def choice_sentence(check: BackTest) -> str:
     used, naive = row.loc[choice.used], row.loc[choice.naive]
     beats = "does better than" if choice.beats else "does no better than"
     parts = [
-        f"**{choice.used}** is used: of the purchase models it is nearest, customer by customer "
-        "and "
-        f"then in total. It {beats} the best naive rule, {choice.naive}: error of the total "
+        f"**{choice.used}** is used: of the purchase models whose error per customer is within "
+        f"{percent(backtest.EQUALS)} of the least it is nearest in total. It {beats} the best "
+        f"naive rule, {choice.naive}: error of the total "
         f"{percent(used['total_error'], 1)} against {percent(naive['total_error'], 1)}, root mean "
         f"square error per customer {count(used['rmse'], 2)} against {count(naive['rmse'], 2)}."
     ]
@@ -215,9 +215,8 @@ def choice_sentence(check: BackTest) -> str:
         kind = row.loc[choice.best, "kind"]
         parts.append(
             f"Of all rules {choice.best} is nearest; it cannot say when, or with which interval, "
-            "so "
-            "it is a "
-            f"warning{' that the model is not worth its trouble' if kind == NAIVE else ''}: "
+            "so it is a warning"
+            f"{' that the model is not worth its trouble' if kind == NAIVE else ''}: "
             f"its error of the total is {percent(row.loc[choice.best, 'total_error'], 1)}."
         )
     if np.isfinite(choice.regret):
@@ -243,10 +242,15 @@ def coverage_sentence(check: BackTest) -> str:
             f"{count(total['inside'].sum())} of {count(len(total))} totals of {word} and "
             f"{count(tiers['inside'].sum())} of {count(len(tiers))} tiers"
         )
+    overlap = (
+        "The held-out periods overlap, so they are no independent witnesses; where"
+        if rows["origin"].nunique() > 1
+        else "One held-out period is one witness; where"
+    )
     return (
-        f"The model's 90% intervals held {' and '.join(parts)}. The held-out periods overlap, so "
-        "they are no independent witnesses; where less than about nine in ten are held, the world "
-        "moved by more than the model knows, and the forecast's interval is too narrow."
+        f"The model's 90% intervals held {' and '.join(parts)}. {overlap} less than about nine in "
+        "ten are held, the world moved by more than the model knows, and the forecast's interval "
+        "is too narrow."
     )
 
 

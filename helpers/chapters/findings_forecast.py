@@ -59,9 +59,8 @@ def holdout_bins(check: BackTest) -> Finding:
         table.iloc[-1],
     )
     return Finding(
-        f"Customers with {last['frequency']} repeat purchase days brought "
-        f"{ratio(last['actual'])} orders later, those with {first['frequency']} "
-        f"{ratio(first['actual'])}",
+        f"Who had {last['frequency']} repeat purchase days ordered {ratio(last['actual'])} times "
+        f"later, who had none {ratio(first['actual'])}",
         "Bars beside each other of held-out orders per customer by earlier repeat purchases: "
         f"actual, {used} and {check.choice.naive}, from {ratio(table['actual'].min())} to "
         f"{ratio(table['actual'].max())}.",
@@ -76,17 +75,16 @@ def season(found: SeasonCheck) -> Finding:
     if found.months is None:
         return nothing(f"No season is used. {found.reason}")
     less = 1 - found.seasonal_error / found.plain_error if found.plain_error else 0.0
-    word = "halves" if less >= 0.5 else "lowers" if less > 0 else "does not lower"
+    by = f" by {percent(less)}" if less > 0 else ""
     used = "it is used" if found.helps else "it is not used"
     return Finding(
-        f"Knowing the season {word} the error of a quarter's orders",
+        f"Knowing the season {'lowers' if by else 'does not lower'} the error of a quarter's "
+        f"orders{by}",
         "Lines of orders by month of the customers known at the cut-off: actual, forecast "
-        "without and "
-        f"with season; summed errors by quarter {count(found.plain_error)} and "
+        f"without and with season; summed errors by quarter {count(found.plain_error)} and "
         f"{count(found.seasonal_error)}.",
         f"After {found.cutoff:%d %B %Y}, errors by quarter add up to {count(found.plain_error)} "
-        "orders "
-        f"without season and {count(found.seasonal_error)} with it, of "
+        f"orders without season and {count(found.seasonal_error)} with it, of "
         f"{count(found.months['actual'].sum())} orders: {used}.",
     )
 
@@ -96,17 +94,17 @@ def forecast_months(months: pd.DataFrame, money: Money) -> Finding:
     if months.empty:
         return nothing("Without a forecast there is nothing to show month by month.")
     best, least = months.loc[months["revenue"].idxmax()], months.loc[months["revenue"].idxmin()]
+    net = months["net"].sum(min_count=1)
+    kept = f", of which {money(net)} is left as margin after service" if pd.notna(net) else ""
     return Finding(
         f"{month_of(best['start'])} is expected to be the best month, with "
         f"{money(best['revenue'])}",
-        f"Line with a band of expected revenue by month: most {money(best['revenue'])} in "
-        f"{month_of(best['start'])}, least {money(least['revenue'])} in "
-        f"{month_of(least['start'])}.",
+        "Lines of expected revenue by month, of customers of today, of those to come, and of both "
+        f"with a band: both most {money(best['revenue'])} in {month_of(best['start'])}, least "
+        f"{money(least['revenue'])} in {month_of(least['start'])}.",
         f"{month_of(best['start'])}: {money(best['revenue'])} (90% interval "
         f"{money(best['revenue_low'])} to {money(best['revenue_high'])}). Over these months "
-        "revenue "
-        f"adds up to {money(months['revenue'].sum())} and the margin left after service to "
-        f"{money(months['net'].sum())}.",
+        f"revenue adds up to {money(months['revenue'].sum())}{kept}.",
     )
 
 
@@ -152,10 +150,46 @@ def drift(found: Drift) -> Finding:
         f"of the newest cohorts ({newest['cohort']}) {ratio(newest['expected'])} (95% interval "
         f"{ratio(newest['low'])} to {ratio(newest['high'])}). "
         + (f"Apart from the rest: {odd}. " if odd else "No cohort stands clearly apart. ")
-        + "By Akaike's criterion, models by cohort are "
-        f"{'better' if found.gain > 0 else 'worse'} by "
-        f"{count(abs(found.gain), 1)}: {'split' if found.advice == 'split' else 'keep one model'}.",
+        + _criterion(found),
     )
+
+
+def channels(found: Drift) -> Finding:
+    """Channels compared by what a new customer of each is expected to buy in a year."""
+    if found.reason:
+        return nothing(f"Channels cannot be compared. {found.reason}")
+    table, everyone = found.cohorts.iloc[:-1], found.cohorts.iloc[-1]
+    best, least = table.iloc[0], table.iloc[-1]
+    apart = ", ".join(table.loc[table["apart"], "cohort"])
+    consequence = (
+        f"Apart from all: {apart}. The forecast has one model, so it says too little for new "
+        "customers of the first and too much for those of the last, until their own purchases "
+        "tell them apart."
+        if apart
+        else "No channel stands clearly apart."
+    )
+    return Finding(
+        f"Customers won by {best['cohort']} buy again most often"
+        if apart
+        else "One model is enough for the customers of all channels",
+        "Points with intervals of repeat purchases that a new customer is expected to make in a "
+        f"year, by channel: {best['cohort']} {ratio(best['expected'])}, {least['cohort']} "
+        f"{ratio(least['expected'])}, all {ratio(everyone['expected'])}.",
+        f"A new customer won by {best['cohort']} is expected to buy {ratio(best['expected'])} "
+        f"times again in a year (95% interval {ratio(best['low'])} to {ratio(best['high'])}), one "
+        f"won by {least['cohort']} {ratio(least['expected'])} ({ratio(least['low'])} to "
+        f"{ratio(least['high'])}). {consequence} {_criterion(found)}",
+    )
+
+
+def _criterion(found: Drift) -> str:
+    """Say which Akaike's criterion prefers: a model of each, or one, or neither clearly."""
+    size = count(abs(found.gain), 1)
+    if found.advice == "split":
+        return f"By Akaike's criterion, a model of each is better by {size}: split."
+    if found.gain > 0:
+        return f"By Akaike's criterion, a model of each is better by {size}, too little to split."
+    return f"By Akaike's criterion, a model of each is worse by {size}: keep one model."
 
 
 def thirds(table: pd.DataFrame, money: Money) -> Finding:
@@ -174,21 +208,4 @@ def thirds(table: pd.DataFrame, money: Money) -> Finding:
         f"By {most}, the upper third is worth {money(top['per_customer'])} a customer and the "
         "lower "
         f"third {money(low['per_customer'])}.",
-    )
-
-
-def what_if(table: pd.DataFrame, money: Money) -> Finding:
-    """The value under other rates of leaving and other paces."""
-    if table.empty:
-        return nothing("Without a forecast nothing can be changed about it.")
-    plain = table[(table["frequency"] == 1) & (table["margin"] == 0)].sort_values("churn")
-    first, last = plain.iloc[0], plain.iloc[-1]
-    return Finding(
-        f"Leaving {abs(first['churn'] - 1):.0%} less readily is worth "
-        f"{percent(first['change'], 1)}",
-        "Falling lines of value by how readily customers leave, side by side for paces of "
-        "buying: at "
-        f"today's pace from {money(first['value'])} to {money(last['value'])}.",
-        f"At today's pace and margin, {abs(first['churn'] - 1):.0%} less readiness to leave brings "
-        f"{money(first['value'])}, as much more {money(last['value'])}.",
     )

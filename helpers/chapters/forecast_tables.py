@@ -13,6 +13,7 @@ from helpers.models.backtest import BackTest
 from helpers.models.calendar import SeasonCheck, month_edges
 from helpers.models.forecast import SEASONED, Models
 from helpers.models.futures import ClvForecast
+from helpers.models.portfolio import standing, what_if
 from helpers.models.season import SEASONAL
 from helpers.models.terms import Horizon, Terms
 from helpers.records import load_records
@@ -214,6 +215,27 @@ def tiers(view: Outlook) -> pd.DataFrame:
     ]
 
 
+def one_customer(view: Outlook, seed: int, *, most: int = 400) -> pd.DataFrame:
+    """Give what a single customer in the middle of each tier may do: 90% predictive ranges.
+
+    One row per tier: orders_low, orders_high, low, high (margin less service over the horizon, not
+    discounted). At most ``most`` customers of a tier are looked at, evenly from first to last.
+    """
+    columns = ["tier", "orders_low", "orders_high", "low", "high"]
+    if view.models is None:
+        return pd.DataFrame(columns=columns)
+    states = view.valued.sort_values([*forecast.STATE, "spend_frequency"], kind="stable")
+    parts = []
+    for tier, part in states.groupby("tier", observed=True, sort=True):
+        upto = part["n"].cumsum().to_numpy()
+        places = (np.arange(min(most, upto[-1])) + 0.5) * (upto[-1] / min(most, upto[-1]))
+        chosen = part.iloc[np.searchsorted(upto, places, side="right").clip(max=len(part) - 1)]
+        ranges = futures.customer_ranges(chosen, view.models, view.terms, seed=seed)
+        parts.append(ranges.median().rename(str(tier)))
+    found = pd.DataFrame(parts).rename_axis("tier").reset_index()
+    return found.rename(columns={"net_low": "low", "net_high": "high"})[columns]
+
+
 def cohorts(view: Outlook, seed: int, *, least: int = 0) -> pd.DataFrame:
     """Give the forecast by quarter of first purchase; quarters below ``least`` join the one
     before."""
@@ -246,19 +268,33 @@ def _large(valued: pd.DataFrame, least: int) -> pd.Series:
 
 
 def by_month(view: Outlook) -> pd.DataFrame:
-    """Give profit and loss by calendar month: customers of today, customers to come, and both."""
-    columns = ["start", "orders_present", "orders_new", "new_customers", "revenue", "revenue_low",
-               "revenue_high", "margin", "service", "net", "net_low", "net_high"]  # fmt: skip
-    return pd.DataFrame(columns=columns) if view.months is None else view.months[columns]
+    """Give profit and loss by calendar month: customers of today, customers to come, and both.
 
-
-def month_parts(view: Outlook) -> pd.DataFrame:
-    """Give revenue by month of customers of today and to come: long, for a picture."""
+    Margin and net are missing where no cost is known.
+    """
+    columns = ["start", "orders", "new_customers", "revenue_present", "revenue_new", "revenue",
+               "revenue_low", "revenue_high", "margin", "service", "net"]  # fmt: skip
     if view.months is None:
-        return pd.DataFrame(columns=["start", "who", "revenue"])
-    names = {"revenue_present": "customers of today", "revenue_new": "customers to come"}
-    table = view.months[["start", *names]].rename(columns=names)
-    return table.melt("start", list(names.values()), var_name="who", value_name="revenue")
+        return pd.DataFrame(columns=columns)
+    unknown = {} if view.basis == "margin" else {"margin": np.nan, "net": np.nan}
+    return view.months[columns].assign(**unknown)
+
+
+def month_lines(months: pd.DataFrame) -> pd.DataFrame:
+    """Lay revenue by month out for a picture: of both with its interval, of each without one.
+
+    Long: start, who, revenue, low, high.
+    """
+    parts = {
+        "both": ("revenue", "revenue_low", "revenue_high"),
+        "of today": ("revenue_present",), "to come": ("revenue_new",),
+    }  # fmt: skip
+    names = {"revenue_low": "low", "revenue_high": "high"}
+    rows = [
+        months[["start", *columns]].rename(columns={columns[0]: "revenue", **names}).assign(who=who)
+        for who, columns in parts.items()
+    ]
+    return pd.concat(rows, ignore_index=True)[["start", "who", "revenue", "low", "high"]]
 
 
 def parameters(view: Outlook) -> pd.DataFrame:
@@ -313,6 +349,13 @@ def cohort_drift(view: Outlook, states: pd.DataFrame) -> drift.Drift:
     return drift.compare_cohorts(together, view.models)
 
 
+def channel_drift(view: Outlook, states: pd.DataFrame) -> drift.Drift:
+    """Compare the channels that won customers: is one model enough for all of them?"""
+    if view.models is None:
+        return drift.Drift("There is no model to compare channels by.", drift.NONE)
+    return drift.compare_segments(states, view.models)
+
+
 def identity(view: Outlook) -> pd.DataFrame:
     """Check the forecast: tiers add up to the total, months too, and money is orders x spend."""
     columns = ["check", "difference"]
@@ -322,7 +365,7 @@ def identity(view: Outlook) -> pd.DataFrame:
     total, parts = totals.iloc[-1], totals.iloc[:-1]
     engine = (view.valued["value"]).sum()
     free = replace(terms, discount_rate=0.0)
-    plain = futures.what_if(view.valued, view.spend, view.models, free)
+    plain = what_if(standing(view.valued, view.spend, view.models, free))
     net = total["revenue"] * terms.margin_rate - total["orders"] * terms.cost_to_serve
     rows = [
         ("Tiers less total, value", parts["clv"].sum() - total["clv"]),
@@ -359,104 +402,6 @@ def formats(study: Study, table: pd.DataFrame, **own: object) -> dict:
         elif pd.api.types.is_float_dtype(table[name]):
             found[name] = study.money
     return found
-
-
-# --- sentences -----------------------------------------------------------------------------------
-
-
-def terms_sentence(view: Outlook, money) -> str:
-    """Say what value means in this forecast: formula, rates, horizon."""
-    terms = view.terms
-    months = count(terms.horizon.value)
-    if view.basis == "margin":
-        error = percent(1.645 * terms.rate_error, 1)
-        word = (
-            f"margin at {percent(terms.margin_rate, 1)} (give or take {error}) of revenue before "
-            "costs per order"
-        )
-    else:
-        word = "revenue, because no cost is known"
-    serve = (
-        f"less {money(terms.cost_to_serve)} per order for shipping, fees and service"
-        if terms.cost_to_serve
-        else "with no cost to serve recorded"
-    )
-    return (
-        f"`clv_forecast` over {months} months: expected orders x expected revenue per order, as "
-        f"{word}, {serve}, discounted at {percent(terms.discount_rate)} a year, mid-month."
-    )
-
-
-def residual_sentence(view: Outlook, money) -> str:
-    """Say what is still to come without a horizon, or why that cannot be said."""
-    if view.reason:
-        return f"There is no forecast. {view.reason}"
-    still = residual(view)
-    if np.isnan(still):
-        return (
-            "`clv_residual`, all that is still to come, needs a discount rate above zero: some "
-            "customers never leave in the model, and without discount their orders have no sum."
-        )
-    total = total_row(view)
-    share = total["clv"] / still if still else np.nan
-    return (
-        "`clv_residual`, all that today's customers are still expected to bring, is "
-        f"{money(still)}, "
-        f"{money(still / total['customers'])} each; the horizon holds {percent(share)} of it. It "
-        "has "
-        "no interval: how long customers stay beyond what has been seen is the model's word alone."
-    )
-
-
-def coming_sentence(view: Outlook, money) -> str:
-    """Say what customers to come add, and on which rule their number rests."""
-    if view.months is None:
-        return "Without a forecast there is nothing to show month by month."
-    new = view.months
-    share = new["revenue_new"].sum() / max(new["revenue"].sum(), 1e-9)
-    return (
-        f"Customers not yet won are expected to bring {money(new['revenue_new'].sum())} of "
-        f"{money(new['revenue'].sum())} ({percent(share)}), with "
-        f"{count(new['new_customers'].sum())} "
-        f"of them: {view.coming}. They are no part of the value above."
-    )
-
-
-def limits_sentence(view: Outlook, check: BackTest, season: SeasonCheck) -> str:
-    """Say what the forecast does not know, and how far its check says it may be off."""
-    if view.reason:
-        return f"There is no forecast. {view.reason}"
-    seen = (
-        f"On the newest held-out period its total of orders was off by "
-        f"{percent(backtest_tables.total_bias(check), 1)}, "
-        + (
-            "inside its own 90% interval."
-            if backtest_tables.inside(check)
-            else "outside its own 90% interval: read the forecast's interval as too narrow."
-        )
-        if not check.reason
-        else f"It could not be held against history. {check.reason}"
-    )
-    known = "the season and its error are in it; " if view.models.season is not None else ""
-    return (
-        f"{seen} The interval of the total comes from {count(view.forecast.simulated)} customers "
-        f"simulated many times over; the error of the margin rate is in it, {known}a change of "
-        "price "
-        "or assortment is not."
-    )
-
-
-def states_sentence(states: pd.DataFrame, scope: pd.DataFrame) -> str:
-    """Say how many customers and distinct histories there are, and how many bought again."""
-    customers = states["n"].sum()
-    again = states.loc[states["frequency"] > 0, "n"].sum()
-    returned = int(scope["customers"].iloc[0] - customers)
-    left = f" {count(returned)} more have no purchase left after refunds; they are left out."
-    return (
-        f"{count(customers)} customers in {count(len(states))} distinct histories, "
-        f"{percent(again / customers if customers else 0)} of them with a repeat purchase."
-        f"{left if returned else ''}"
-    )
 
 
 def with_interval(total: pd.Series, name: str, *, per: str = "") -> dict[str, float]:

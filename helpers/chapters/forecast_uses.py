@@ -1,4 +1,4 @@
-"""What a forecast is used for: where value lies, whom to write to, what a change would bring."""
+"""What a forecast is used for: where value lies, whom to write to; and what it takes badly."""
 
 from itertools import product
 
@@ -8,14 +8,9 @@ import pandas as pd
 from helpers import summaries
 from helpers.chapters.forecast_tables import Outlook, scored_customers
 from helpers.engines.faults import told
-from helpers.models import futures
 from helpers.show import count, percent
 from helpers.study import Study
 from helpers.summaries import prediction
-
-# What may change, by how much: times as likely to leave, times the pace, points of margin.
-CHURN, FREQUENCY, MARGIN = (0.8, 0.9, 1.0, 1.1, 1.2), (0.9, 1.0, 1.1), (-0.02, 0.0, 0.02)
-
 
 # --- where the value lies ------------------------------------------------------------------------
 
@@ -151,86 +146,9 @@ def lists_sentence(table: pd.DataFrame, money) -> str:
     text = "; ".join(said)
     return (
         f"{text[:1].upper()}{text[1:]}. `python -m helpers list --forecast wake-up --purpose "
-        "email_marketing` "
-        "writes a list with the shop's own ids into the shop's folder, of those who consented only."
+        "email_marketing` writes a list with the shop's own ids into the shop's folder, of those "
+        "who consented only."
     )
-
-
-# --- what if -------------------------------------------------------------------------------------
-
-
-def what_if(view: Outlook) -> pd.DataFrame:
-    """Give the value if customers left less readily, bought more often, or orders earned more.
-
-    One row per combination of churn (times), frequency (times) and margin (points): value, and
-    change against today. ``margin`` stays at 0 where value is revenue.
-    """
-    columns = ["churn", "frequency", "margin", "value", "change"]
-    if view.models is None:
-        return pd.DataFrame(columns=columns)
-    margins = MARGIN if view.basis == "margin" else (0.0,)
-    together = _histories(view)
-    rows = [
-        (churn, frequency, margin, futures.what_if(
-            together, view.spend, view.models, view.terms,
-            churn=churn, frequency=frequency, margin=margin,
-        ))
-        for churn, frequency, margin in product(CHURN, FREQUENCY, margins)
-    ]  # fmt: skip
-    table = pd.DataFrame(rows, columns=columns[:4])
-    same = (table["churn"] == 1) & (table["frequency"] == 1) & (table["margin"] == 0)
-    return table.assign(change=table["value"] / float(table.loc[same, "value"].iloc[0]) - 1)
-
-
-def what_if_panels(table: pd.DataFrame) -> pd.DataFrame:
-    """Give the value by readiness to leave, at today's margin, one panel per pace of buying."""
-    today = table[table["margin"] == 0]
-    pace = [
-        "today's pace"
-        if step == 1
-        else f"{abs(step - 1):.0%} {'more' if step > 1 else 'less'} often"
-        for step in today["frequency"]
-    ]
-    return today.assign(pace=pace)
-
-
-def _histories(view: Outlook) -> pd.DataFrame:
-    """States without their tiers."""
-    keys = ["frequency", "first_day", "last_day", "spend_frequency"]
-    return view.valued.groupby(keys, as_index=False)[["n", "total_spend"]].sum()
-
-
-def what_if_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Give single changes, one at a time, by what they bring."""
-    if table.empty:
-        return pd.DataFrame(columns=["change_of", "value", "change"])
-    moved = table[["churn", "frequency", "margin"]].ne([1.0, 1.0, 0.0]).sum(axis=1)
-    one = table[moved == 1]
-    names = [
-        f"leave {abs(row.churn - 1):.0%} {'less' if row.churn < 1 else 'more'} readily"
-        if row.churn != 1
-        else f"buy {abs(row.frequency - 1):.0%} {'more' if row.frequency > 1 else 'less'} often"
-        if row.frequency != 1
-        else f"margin {row.margin * 100:+.0f} points"
-        for row in one.itertuples()
-    ]
-    found = one.assign(change_of=names)[["change_of", "value", "change"]]
-    return found.sort_values("change", ascending=False, kind="stable", ignore_index=True)
-
-
-def what_if_sentence(table: pd.DataFrame, money) -> str:
-    """Say which lever of the same size moves the value most."""
-    single = what_if_table(table)
-    if single.empty:
-        return "Without a forecast nothing can be changed about it."
-    best = single.iloc[0]
-    return (
-        f"Of these, the largest gain is where customers {best['change_of']}: "
-        f"{money(best['value'])}, {percent(best['change'], 1)} more than now."
-        if not best["change_of"].startswith("margin")
-        else f"Of these, the largest gain is a {best['change_of']}: {money(best['value'])}, "
-        f"{percent(best['change'], 1)} more than now."
-    ) + " What it would take to get there is not in it; 05 shows what campaigns have done."
 
 
 # --- what is odd about the data ------------------------------------------------------------------
@@ -257,15 +175,13 @@ def cautions(
     if days > paid:
         said.append(
             f"{count(days - paid)} repeat purchase days brought nothing after refunds: they "
-            "count as "
-            "purchases, and not as spend."
+            "count as purchases, and not as spend."
         )
     heavy = int(states.loc[states["frequency"] > 300, "n"].sum())
     if heavy:
         said.append(
             f"{count(heavy)} customers with more than 300 repeat purchase days look like "
-            "resellers: "
-            "they are in the forecast and may carry much of it."
+            "resellers: they are in the forecast and may carry much of it."
         )
     if not days:
         said.append("Everyone has bought on one day only: there is no rhythm to learn from.")

@@ -1,4 +1,4 @@
-"""Purchase models on weighted states: one set of questions for all of them, and naive rules.
+"""Purchase models on weighted states: one set of questions for all of them, and a naive rule.
 
 Pure numpy and scipy: arrays in, arrays or frozen results out; no frames, no files. ``MODELS`` names
 the models; ``fit`` fits one; every other function here takes any fit. FHL 2005 is Fader, Hardie and
@@ -31,11 +31,6 @@ def fit(states: States, model: str = "BG/NBD") -> PurchaseFit:
             f"model is '{model}', must be one of {', '.join(MODELS)}.{nearest(model, MODELS)}"
         )
     return fit_purchases(MODELS[model], states)
-
-
-def fit_bgnbd(states: States) -> BetaGeometricFit:
-    """Fit BG/NBD to weighted states by maximum likelihood."""
-    return fit(states, "BG/NBD")
 
 
 # --- what a customer will do ---------------------------------------------------------------------
@@ -189,17 +184,9 @@ def simulate_states(fit: PurchaseFit, T: np.ndarray, rng: np.random.Generator) -
     return States(frequency, recency, T, days_per_unit=fit.days_per_unit)
 
 
-# --- naive rules ---------------------------------------------------------------------------------
+# --- a naive rule ---------------------------------------------------------------------------------
 
 
 def same_rate(states: States, t: float) -> np.ndarray:
     """Naive rule: everyone keeps buying at their own past rate, x / T; 0 on the first day."""
     return states.frequency / np.where(states.T > 0, states.T, 1.0) * t
-
-
-def same_count(states: States, t: float) -> np.ndarray:
-    """Naive rule: as many purchases in the next ``t`` as in as long a stretch before.
-
-    The whole count x where the history is no longer than ``t``, else its share t / T.
-    """
-    return states.frequency * np.minimum(1.0, t / np.maximum(states.T, 1e-12))

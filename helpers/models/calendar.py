@@ -8,7 +8,7 @@ import pandas as pd
 from helpers.errors import DataError
 from helpers.models import btyd
 from helpers.models.forecast import Clock, Day, Models, fit_models
-from helpers.models.futures import expected_steps
+from helpers.models.portfolio import expected_steps
 from helpers.models.season import SEASONAL, Season, fit_season, season_why_not
 
 

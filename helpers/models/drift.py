@@ -1,10 +1,10 @@
-"""Do newer customers behave like older ones: one model for all, or one for each cohort?
+"""Do all customers behave alike: one model for all, or one for each cohort, or each channel?
 
-Parameters of a purchase model are poorly known one by one, so cohorts are compared by what their
+Parameters of a purchase model are poorly known one by one, so groups are compared by what their
 models predict: repeat purchases of a new customer in a year, with an interval.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ NONE = pd.DataFrame(columns=["cohort", "customers", "repeaters", "expected", "lo
 
 @dataclass(frozen=True)
 class Drift:
-    """Cohorts compared: table, advice ("pool" or "split"), and by how much AIC favors splitting.
+    """Groups of customers compared: table, advice ("pool" or "split"), how much AIC favors a split.
 
     ``cohorts``: one row per group of cohorts in order, and last all: cohort, customers, repeaters,
     expected (repeat purchases of a new customer in a year), low, high (95%), and whether the
@@ -48,25 +48,46 @@ def compare_cohorts(
     the others as far as its data do not speak (`fit_segments`). Splitting is advised
     only where the sum of the cohorts' AIC lies clearly (by 10) below that of one model.
     """
+    return _compare(states, _half_years(states), models, "Cohorts", draws, seed)
+
+
+def compare_segments(
+    states: pd.DataFrame, models: Models, *, draws: int = 200, seed: int = 0
+) -> Drift:
+    """Fit the model used to each ``segment`` of the states, and to all, and compare predictions.
+
+    As `compare_cohorts` does; segments of fewer customers or repeaters together are "others". In
+    the table a row's ``cohort`` is its segment, the one expected to buy most first.
+    """
+    found = _compare(states, _segments(states), models, "Channels", draws, seed)
+    if found.reason:
+        return found
+    rows = found.cohorts.iloc[:-1].sort_values("expected", ascending=False, kind="stable")
+    return replace(found, cohorts=pd.concat([rows, found.cohorts.iloc[-1:]], ignore_index=True))
+
+
+def _compare(
+    states: pd.DataFrame, group: pd.Series, models: Models, what: str, draws: int, seed: int
+) -> Drift:
+    """Fit each group of customers, drawn towards the others, and all of them together."""
     if len(models.purchase.names) < 4:
         return Drift(
-            "In this model nobody leaves, so cohorts cannot differ in it but by pace.", NONE
+            f"In this model nobody leaves, so {what.lower()} cannot differ in it but by pace.", NONE
         )
-    half = _half_years(states)
-    if half.nunique() < 2:
+    if group.nunique() < 2:
         return Drift(
-            f"Cohorts need at least {LEAST} customers and {LEAST_REPEATERS} repeaters each.", NONE
+            f"{what} need at least {LEAST} customers and {LEAST_REPEATERS} repeaters each.", NONE
         )
     at = states_at(states, models.as_of, models.clock.days_per_unit, models.season)
-    names = sorted(half.unique())
-    codes = half.map({name: code for code, name in enumerate(names)}).to_numpy()
+    names = sorted(group.unique())
+    codes = group.map({name: code for code, name in enumerate(names)}).to_numpy()
     try:
         found = fit_segments(at, codes, type(models.purchase))
     except DataError as fault:
-        return Drift(f"Cohorts could not be fitted by themselves. {fault}", NONE)
+        return Drift(f"{what} could not be fitted by themselves. {fault}", NONE)
     rng = np.random.default_rng(seed)
-    sizes = states["n"].groupby(half).sum()
-    again = states.loc[states["frequency"] > 0, "n"].groupby(half).sum()
+    sizes = states["n"].groupby(group).sum()
+    again = states.loc[states["frequency"] > 0, "n"].groupby(group).sum()
     rows = [
         _row(name, fit, sizes[name], again.get(name, 0), draws, rng)
         for name, fit in zip(names, found.fits, strict=True)
@@ -115,3 +136,18 @@ def _half_years(states: pd.DataFrame) -> pd.Series:
     last = max(len(names) - 1, 0)
     starts = first.groupby(half.map(group).clip(upper=last)).min().dt.strftime("from %Y-%m")
     return half.map(group).clip(upper=last).map(starts)
+
+
+def _segments(states: pd.DataFrame) -> pd.Series:
+    """Name each state's segment; too small ones are "others", with the next smallest if need be."""
+    again = states["n"].where(states["frequency"] > 0, 0)
+    sizes = pd.DataFrame({"n": states["n"], "again": again}).groupby(states["segment"]).sum()
+    sizes = sizes.sort_values("again", kind="stable")
+    enough = (sizes["n"] >= LEAST) & (sizes["again"] >= LEAST_REPEATERS)
+    small = list(sizes.index[~enough])
+    for name in sizes.index[enough]:
+        left = sizes.loc[small].sum()
+        if not small or (left["n"] >= LEAST and left["again"] >= LEAST_REPEATERS):
+            break
+        small.append(name)
+    return states["segment"].where(~states["segment"].isin(small), "others")

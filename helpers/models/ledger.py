@@ -103,7 +103,6 @@ def alarms(table: pd.DataFrame) -> list[str]:
         ):
             found.append(
                 f"The last {IN_A_ROW} forecasts of {name} all lie {word} what happened by a "
-                "tenth or "
-                "more: the model may be drifting."
+                "tenth or more: the model may be drifting."
             )
     return found

@@ -30,11 +30,6 @@ class SBGFit(Fit):
     names = ("alpha", "beta")
     floors = (0.0, 0.0)
 
-    @property
-    def mean_churn(self) -> float:
-        """Share of new customers who leave at the first renewal: alpha / (alpha + beta)."""
-        return self.alpha / (self.alpha + self.beta)
-
 
 def contract_periods(waits: pd.DataFrame, *, period_days: float = PERIOD_DAYS) -> pd.DataFrame:
     """Turn days that contracts have run into periods: one row per period and event, with n.

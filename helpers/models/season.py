@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from helpers.errors import DataError
-from helpers.models.states import States
 
 SEASONAL = ("BG/NBD", "MBG/NBD", "NBD")  # models for which this change of time is right
 
@@ -70,33 +69,8 @@ class Season:
         return np.concatenate([[0.0], np.cumsum(self.intensity[_MONTH])])
 
 
-NO_SEASON = Season(np.ones(12), np.zeros((12, 12)))
-
-
 def _place(day: np.datetime64) -> int:
     return int((np.datetime64(day, "D") - _ORIGIN).astype(int))
-
-
-def season_states(
-    season: Season,
-    frequency: np.ndarray,
-    first_day: np.ndarray,
-    last_day: np.ndarray,
-    as_of: np.datetime64,
-    *,
-    n: np.ndarray | None = None,
-    days_per_unit: float = 7.0,
-) -> States:
-    """Turn dated states into frequency, recency and T on the season's clock.
-
-    ``first_day``, ``last_day``: dates of first and last purchase; ``as_of``: the last day observed.
-    One element a state; units of ``days_per_unit`` days of the clock. With ``NO_SEASON`` these are
-    the calendar's own.
-    """
-    days = [np.asarray(v, dtype="datetime64[D]") for v in (first_day, last_day, as_of)]
-    first, last, now = (season.clock(v) for v in days)
-    recency, T = (last - first) / days_per_unit, (now - first) / days_per_unit
-    return States(frequency, recency, T, n, days_per_unit)
 
 
 # --- estimation ----------------------------------------------------------------------------------
