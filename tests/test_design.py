@@ -41,7 +41,7 @@ FLOW = [
     "measures.metrics", "measures.withheld",
     "summaries.expressions", "summaries.consent", "summaries.reconciliation",
     "summaries.freshness", "summaries.moments", "summaries.winning", "summaries.responses",
-    "summaries.contracts", "summaries.value_expressions", "summaries.experiments",
+    "summaries.contracts", "summaries.value_expressions", "summaries.experiments", "summaries.experiment_moments",
     "summaries.experiment_trails", "summaries.experiment_samples", "summaries.cohort_expressions",
     "summaries.behaviour", "summaries.resampling", "summaries.prediction", "summaries.listed",
     "summaries",
