@@ -86,25 +86,29 @@ def experiment_people(
     experiment's own message was first sent of those that were opened, missing if none was.
     """
     rows = money_days(days, costs).select("day", "margin", "revenue", c="customer_id")
-    rows = assigned.select("experiment_id", "customer_id", "start").join(
+    rows = assigned.select("experiment_id", "customer_id", "start", "known").join(
         rows, [assigned.customer_id == rows.c, rows.day < assigned.start]
     )
+    # What is known of a customer without an order before is no history: refunds, costs.
+    rows = rows.filter(rows.known)
     recent = rows.start.delta(rows.day, unit="day") <= PRE_DAYS
     before = rows.group_by(e=rows.experiment_id, c=rows.customer_id).aggregate(
-        pre=rows.margin.sum(where=recent).cast("int64"), before=rows.revenue.sum().cast("int64")
+        pre=rows.margin.sum(where=recent).fill_null(0).cast("int64"),
+        before=rows.revenue.sum().cast("int64"),
     )
+    before = _with_tier(before)
     people = assigned.left_join(
         before, [assigned.experiment_id == before.e, assigned.customer_id == before.c]
     ).drop("e", "c")
-    # The covariate of a customer whose history is missing is 0; ``known`` tells it from a true 0.
-    people = people.mutate(
-        pre=ibis.ifelse(people.known, people.pre.fill_null(0), 0), before=people.before.fill_null(0)
-    )
     touched = _touch_ages(assigned, touchpoints)
     people = people.left_join(
         touched, [people.experiment_id == touched.e, people.customer_id == touched.c]
     ).drop("e", "c")
-    return _with_tier(people.mutate(touches=people.touches.fill_null(0)))
+    # The covariate of a customer whose history is missing is 0; ``known`` tells it from a true 0.
+    return people.mutate(
+        pre=people.pre.fill_null(0), tier=people.tier.fill_null(TIERS[3]),
+        touches=people.touches.fill_null(0),
+    )  # fmt: skip
 
 
 def experiment_spends(people: ir.Table, days: ir.Table, costs: ir.Table) -> ir.Table:
@@ -158,18 +162,16 @@ def own_messages(who: ir.Table, touchpoints: ir.Table) -> ir.Table:
     )
 
 
-def _with_tier(people: ir.Table) -> ir.Table:
+def _with_tier(before: ir.Table) -> ir.Table:
     """Divide the customers of an experiment who had ordered before into thirds by revenue."""
-    known = people.filter(people.known)
-    edges = known.group_by(e="experiment_id").aggregate(
-        low=known.before.quantile(1 / 3), high=known.before.quantile(2 / 3)
+    edges = before.group_by(edge="e").aggregate(
+        low=before.before.quantile(1 / 3), high=before.before.quantile(2 / 3)
     )
-    rows = people.left_join(edges, people.experiment_id == edges.e)
+    rows = before.join(edges, before.e == edges.edge)
     tier = ibis.cases(
-        (~rows.known, TIERS[3]), (rows.before > rows.high, TIERS[0]),
-        (rows.before > rows.low, TIERS[1]), else_=TIERS[2],
-    )  # fmt: skip
-    return rows.mutate(tier=tier).drop("e", "low", "high", "before")
+        (rows.before > rows.high, TIERS[0]), (rows.before > rows.low, TIERS[1]), else_=TIERS[2]
+    )
+    return rows.select("e", "c", "pre", tier=tier)
 
 
 def exact(column: ir.IntegerColumn) -> ir.DecimalColumn:
