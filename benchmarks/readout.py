@@ -2,9 +2,10 @@
 
 Both sides start from the same Parquet files (customer-days, customer facts, assignments) and give
 the same numbers: raw difference and CUPED for conversion, orders, revenue and margin in each of the
-workbook's five windows, with standard errors that allow for unequal spread. The engine side runs the summaries of the
-workbook and its readout from moments; the other joins and sums in pandas and fits statsmodels'
-OLS with HC2 errors. Each side is a process of its own; quoted are medians, ratios, peak memory.
+workbook's five windows, with standard errors that allow for unequal spread. The engine side runs
+the summaries of the workbook and its readout from moments; the other joins and sums in pandas and
+fits statsmodels' OLS with HC2 errors. Each side is a process of its own; quoted are medians,
+ratios, peak memory.
 
     python benchmarks/readout.py --customers 1000000,10000000 --runs 1
 """
@@ -148,10 +149,10 @@ def _page(sizes: dict[int, dict[str, list[dict]]]) -> str:
     lines = [
         "# Reading an experiment: the engine against pandas and statsmodels",
         "",
-        "The same files, the same figures: four metrics in five windows, raw and CUPED. Each side is",
-        "a process of its own, imports included; medians of the runs. The engine may use two threads",
-        "and 1 GB. The two cores are shared with other work, so the CPU time stands beside the time",
-        "by the clock. Made by `make bench-readout`.",
+        "The same files, the same figures: four metrics in five windows, raw and CUPED. Each side",
+        "is a process of its own, imports included; medians of the runs. The engine may use two",
+        "threads and 1 GB. The two cores are shared with other work, so the CPU time stands beside",
+        "the time by the clock. Made by `make bench-readout`.",
         "",
         "| assigned customers | runs | side | seconds | seconds of CPU | peak memory |",
         "|---:|---:|---|---:|---:|---:|",
