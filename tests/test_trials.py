@@ -11,6 +11,7 @@ from helpers.chapters import (
     trial_readouts,
     trial_values,
     uplift_tables,
+    uplift_values,
 )
 from helpers.chapters.trials import KINDS, load_trials, pairs
 from helpers.errors import DataError, UsageError
@@ -258,8 +259,8 @@ def test_what_cannot_be_read_is_withheld_with_its_reason(shop, spoil, reason):
     assert "No effect is shown" in uplift_tables.warned(study, read)
     assert uplift_tables.withheld([read])["reason"].str.contains(reason, regex=False).all()
     assert uplift_tables.metrics(study, read).empty and uplift_tables.windows(read).empty
-    assert uplift_tables.valued(study, read) is None
-    assert "withheld" in uplift_tables.summary(study, read)
+    assert uplift_values.valued(study, read) is None
+    assert "withheld" in uplift_values.summary(study, read)
 
 
 def test_one_whale_is_said_and_capped_alike_in_all_arms(shop):
@@ -367,7 +368,7 @@ def test_a_shop_without_experiments_says_what_it_takes(make_shop):
         uplift_tables.rule,
         uplift_tables.warned,
         uplift_tables.look,
-        uplift_tables.summary,
+        uplift_values.summary,
     ):
         assert "No experiment is recorded" in say(study, None)
     assert uplift_tables.metrics(study, None).empty
