@@ -287,6 +287,22 @@ def test_negative_margins_have_an_effect_but_no_relative_one(shop):
     assert found.loc[found["metric"] == "margin", "value"].notna().all()
 
 
+def test_the_decision_card_says_what_was_declared_before_what_was_found(shop):
+    _, study, reads = shop
+    read = reads["fair"]
+    card, [found] = uplift_values.card(study, read).set_index("what")["mail"], read.cards
+    assert list(card.index)[:3] == ["hypothesis", "read by", "rule"] and len(card) <= 12
+    assert card["read by"].endswith(f"{read.trial.window} days")
+    assert card["verdict"] == found.verdict and card["customers"] == "30"
+    assert card["net gain"].startswith(study.money(found.net.value, 2))
+    assert card["testing as many again is worth"] != study.money(float("nan"), 2)
+    # A campaign without cost has no return on it, and one that is withheld no figure at all.
+    assert "cost nothing" in card["margin per unit spent"] or found.cost > 0
+    spoilt = next(each for each in reads.values() if each.fault)
+    held = uplift_values.card(study, spoilt).set_index("what")
+    assert "withheld" in held.loc["verdict"].iloc[0] and "net gain" not in held.index
+
+
 def test_refunds_after_the_window_count_on_the_day_of_their_sale(shop):
     _, _, reads = shop
     whole, less = (reads[name].trial.arms()["mail"]["revenue"] for name in ("fair", "refunded"))
