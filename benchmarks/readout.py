@@ -1,12 +1,13 @@
 """What reading an experiment costs: ten million assigned customers, engine against pandas.
 
-Both sides start from the same Parquet files (customer-days and assignments) and give the same
-numbers: raw difference and CUPED for conversion, orders, revenue and margin in the declared window,
-with standard errors that allow for unequal spread. The engine side runs the summaries of the
-workbook and its readout from moments; the other joins and sums in pandas and fits statsmodels'
-OLS with HC2 errors. Each side is a process of its own; quoted are medians, ratios, peak memory.
+Both sides start from the same Parquet files (customer-days, customer facts, assignments) and give
+the same numbers: raw difference and CUPED for conversion, orders, revenue and margin in each of the
+workbook's five windows, with standard errors that allow for unequal spread. The engine side runs
+the summaries of the workbook and its readout from moments; the other joins and sums in pandas and
+fits statsmodels' OLS with HC2 errors. Each side is a process of its own; quoted are medians,
+ratios, peak memory.
 
-    python benchmarks/readout.py --customers 10000000 --runs 1
+    python benchmarks/readout.py --customers 1000000,10000000 --runs 1
 """
 
 import json
@@ -23,11 +24,13 @@ import duckdb
 
 _ROOT = Path(__file__).resolve().parent.parent
 _TARGET = _ROOT / "reports" / "benchmarks" / "readout.md"
+_COSTS = ("seconds", "cpu", "megabytes")
 _METRICS = ("converted", "orders", "revenue", "margin")
+_WINDOWS = (7, 14, 30, 60, 180)
 _DAYS = """
 COPY (
     SELECT 'C' || lpad(i::VARCHAR, 9, '0') AS customer_id,
-        (DATE '2026-01-01' + ((hash(i * 7 + k) % 240)::INTEGER - 180))::DATE AS day,
+        (DATE '2026-01-01' + ((hash(i * 7 + k) % 360)::INTEGER - 180))::DATE AS day,
         1::BIGINT AS orders, 1::BIGINT AS units,
         (500 + hash(i * 13 + k) % 9000)::BIGINT AS revenue,
         ((500 + hash(i * 13 + k) % 9000) * 2 // 5)::BIGINT AS margin,
@@ -46,6 +49,12 @@ COPY (
     FROM range({customers}) people(i)
 ) TO '{folder}/assignments.parquet' (FORMAT PARQUET)
 """
+_FACTS = """
+COPY (
+    SELECT customer_id, min(day) AS cohort_day, 'all' AS channel
+    FROM '{folder}/days.parquet' GROUP BY customer_id
+) TO '{folder}/facts.parquet' (FORMAT PARQUET)
+"""
 
 
 def engine_side(folder: Path) -> dict[str, list[float]]:
@@ -55,39 +64,45 @@ def engine_side(folder: Path) -> dict[str, list[float]]:
     from helpers.experiments import cuped, effects
     from helpers.sources.typed import clean_schema
     from helpers.summaries import experiments
+    from helpers.summaries.experiment_moments import experiment_moments
 
     con = ibis.duckdb.connect(threads=2, memory_limit="1GB", temp_directory=str(folder / "spill"))
     con.raw_sql("SET preserve_insertion_order = false")
-    days = con.read_parquet(str(folder / "days.parquet"))
-    assignments = con.read_parquet(str(folder / "assignments.parquet"))
 
     def empty(name: str) -> ibis.Table:
         return ibis.memtable([], schema=clean_schema(name))
 
-    declared = ibis.memtable(
-        [dict.fromkeys(clean_schema("experiments")) | {"experiment_id": "test", "window_days": 30}],
-        schema=clean_schema("experiments"),
+    def step(name: str, table: ibis.Table) -> ibis.Table:
+        con.to_parquet(table, str(folder / f"{name}.parquet"))
+        return con.read_parquet(str(folder / f"{name}.parquet"))
+
+    days, assignments, facts = (
+        con.read_parquet(str(folder / f"{name}.parquet"))
+        for name in ("days", "assignments", "facts")
     )
-    first = days.group_by("customer_id").aggregate(cohort_day=days.day.min())
-    facts = first.mutate(channel=ibis.literal("all"))
-    people = experiments.experiment_people(
-        days, empty("service_costs"), empty("touchpoints"), assignments, declared, facts,
-        windows=(14,),
-    )  # fmt: skip
-    con.to_parquet(people, str(folder / "people.parquet"))
-    people = con.read_parquet(str(folder / "people.parquet"))
-    moments = experiments.experiment_moments(people, as_of="2026-06-30", windows=())
+    about = dict.fromkeys(clean_schema("experiments")) | {
+        "experiment_id": "test",
+        "window_days": 30,
+    }
+    declared = ibis.memtable([about], schema=clean_schema("experiments"))
+    costs, touchpoints = empty("service_costs"), empty("touchpoints")
+    assigned = step("assigned", experiments.experiment_assigned(assignments, declared, facts))
+    people = step("people", experiments.experiment_people(assigned, days, costs, touchpoints))
+    spends = step("spends", experiments.experiment_spends(people, days, costs))
+    moments = experiment_moments(people, spends, as_of="2026-06-30")
     exact = [column for column, kind in moments.schema().items() if kind.is_decimal()]
-    floats = {column: moments[column].cast("float64") for column in exact}
-    arms = effects.arms_of(con.execute(moments.mutate(**floats)))
+    moments = con.execute(moments.mutate(**{key: moments[key].cast("float64") for key in exact}))
     found = {}
-    for name in _METRICS:
-        raw = effects.difference(arms["control"], arms["mail"], name)
-        less = cuped.adjusted(
-            arms["control"], arms["mail"], name, covariates=("pre", "missing"),
-            theta=cuped.pooled_theta(list(arms.values()), name, ("pre", "missing")),
-        )  # fmt: skip
-        found[name] = [float(x) for x in (raw.value, raw.se, less.value, less.se)]
+    for window, rows in moments.groupby("window_days"):
+        arms = effects.arms_of(rows)
+        for name in _METRICS:
+            raw = effects.difference(arms["control"], arms["mail"], name)
+            less = cuped.adjusted(
+                arms["control"], arms["mail"], name, covariates=("pre", "missing"),
+                theta=cuped.pooled_theta(list(arms.values()), name, ("pre", "missing")),
+            )  # fmt: skip
+            values = (raw.value, raw.se, less.value, less.se)
+            found[f"{name}, {window} days"] = [float(value) for value in values]
     return found
 
 
@@ -97,30 +112,30 @@ def pandas_side(folder: Path) -> dict[str, list[float]]:
     import pandas as pd
     import statsmodels.api as sm
 
+    start = pd.Timestamp("2026-01-01")
     who = pd.read_parquet(folder / "assignments.parquet", columns=["customer_id", "arm"])
-    days = pd.read_parquet(
-        folder / "days.parquet", columns=["customer_id", "day", "orders", "revenue", "margin"]
-    )
-    age = (pd.to_datetime(days["day"]) - pd.Timestamp("2026-01-01")).dt.days
-    inside, before = age.between(0, 29), age.between(-180, -1)
-    window = days[inside].groupby("customer_id")[["orders", "revenue", "margin"]].sum()
-    earlier = days[before].groupby("customer_id")["margin"].sum().rename("pre")
-    known = days[age < 0].groupby("customer_id")["orders"].sum().rename("known")
-    rows = who.merge(window, "left", "customer_id").merge(earlier, "left", "customer_id")
-    rows = rows.merge(known, "left", "customer_id")
-    missing = rows["known"].isna().astype(float)
-    rows = rows.fillna({"orders": 0, "revenue": 0, "margin": 0, "pre": 0})
-    rows["converted"] = (rows["orders"] > 0).astype(float)
-    treated = (rows["arm"] == "mail").astype(float)
+    facts = pd.read_parquet(folder / "facts.parquet", columns=["customer_id", "cohort_day"])
+    money = ["orders", "revenue", "margin"]
+    days = pd.read_parquet(folder / "days.parquet", columns=["customer_id", "day", *money])
+    age = (pd.to_datetime(days["day"]) - start).dt.days
+    earlier = days[age.between(-180, -1)].groupby("customer_id")["margin"].sum().rename("pre")
+    rows = who.merge(facts, "left", "customer_id").merge(earlier, "left", "customer_id")
+    missing = ~(pd.to_datetime(rows["cohort_day"]) < start).to_numpy()
+    treated = (rows["arm"] == "mail").to_numpy(float)
     plain = np.column_stack([np.ones(len(rows)), treated])
-    adjusted = np.column_stack([plain, rows["pre"], missing])
+    adjusted = np.column_stack([plain, rows["pre"].fillna(0), missing])
     found = {}
-    for name in _METRICS:
-        y = rows[name].to_numpy(float)
-        raw = sm.OLS(y, plain).fit(cov_type="HC2")
-        less = sm.OLS(y, adjusted).fit(cov_type="HC2")
-        found[name] = [raw.params[1], raw.bse[1], less.params[1], less.bse[1]]
-    return {name: [float(x) for x in values] for name, values in found.items()}
+    for window in _WINDOWS:
+        sums = days[age.between(0, window - 1)].groupby("customer_id")[money].sum()
+        after = rows[["customer_id"]].merge(sums, "left", "customer_id").fillna(0)
+        after["converted"] = after["orders"] > 0
+        for name in _METRICS:
+            y = after[name].to_numpy(float)
+            raw = sm.OLS(y, plain).fit(cov_type="HC2")
+            less = sm.OLS(y, adjusted).fit(cov_type="HC2")
+            values = (raw.params[1], raw.bse[1], less.params[1], less.bse[1])
+            found[f"{name}, {window} days"] = [float(value) for value in values]
+    return found
 
 
 def _run(side: str, folder: Path) -> dict:
@@ -130,62 +145,86 @@ def _run(side: str, folder: Path) -> dict:
     return json.loads(out.stdout.splitlines()[-1])
 
 
-def _page(customers: int, runs: dict[str, list[dict]]) -> str:
-    middle = {
-        side: {key: statistics.median(run[key] for run in each) for key in ("seconds", "megabytes")}
-        for side, each in runs.items()
-    }
-    engine, frames = middle["engine"], middle["pandas"]
+def _page(sizes: dict[int, dict[str, list[dict]]]) -> str:
     lines = [
         "# Reading an experiment: the engine against pandas and statsmodels",
         "",
-        f"{customers:,} assigned customers, the same files, the same figures (four metrics, raw "
-        "and",
-        "CUPED). Medians of one process each, on two shared cores.",
+        "The same files, the same figures: four metrics in five windows, raw and CUPED. Each side",
+        "is a process of its own, imports included; medians of the runs. The engine may use two",
+        "threads and 1 GB. The two cores are shared with other work, so the CPU time stands beside",
+        "the time by the clock. Made by `make bench-readout`.",
         "",
-        "| side | seconds | peak memory |",
-        "|---|---|---|",
-        f"| engine, then moments | {engine['seconds']:.1f} | {engine['megabytes']:,.0f} MB |",
-        f"| pandas and statsmodels | {frames['seconds']:.1f} | {frames['megabytes']:,.0f} MB |",
-        f"| ratio | {frames['seconds'] / engine['seconds']:.1f} times as fast | "
-        f"{engine['megabytes'] / frames['megabytes']:.2f} of the memory |",
+        "| assigned customers | runs | side | seconds | seconds of CPU | peak memory |",
+        "|---:|---:|---|---:|---:|---:|",
+    ]
+    for customers, runs in sizes.items():
+        middle = {
+            side: {key: statistics.median(run[key] for run in each) for key in _COSTS}
+            for side, each in runs.items()
+        }
+        engine, frames = middle["engine"], middle["pandas"]
+        head = f"| {customers:,} | {len(runs['engine'])} |"
+        for name, cost in (("engine, then moments", engine), ("pandas and statsmodels", frames)):
+            lines.append(
+                f"{head} {name} | {cost['seconds']:.1f} | {cost['cpu']:.1f} | "
+                f"{cost['megabytes']:,.0f} MB |"
+            )
+        ratios = {key: frames[key] / engine[key] for key in _COSTS}
+        lines.append(
+            f"{head} engine against pandas | {ratios['seconds']:.1f} times as fast | "
+            f"{1 / ratios['cpu']:.2f} of the CPU | {1 / ratios['megabytes']:.2f} of the memory |"
+        )
+    ours, theirs = (runs[side][0]["found"] for side in ("engine", "pandas"))
+    lines += [
+        "",
+        f"The figures of {customers:,} customers; money in cents, in brackets the standard error",
+        "(Welch, and HC2).",
         "",
         "| metric | difference, engine | difference, pandas | CUPED, engine | CUPED, pandas |",
         "|---|---|---|---|---|",
     ]
-    ours, theirs = (runs[side][0]["found"] for side in ("engine", "pandas"))
-    for name in _METRICS:
-        cells = [f"{v[i]:.6g} ({v[i + 1]:.4g})" for i in (0, 2) for v in (ours[name], theirs[name])]
+    for name, own in ours.items():
+        pairs = [(values, i) for i in (0, 2) for values in (own, theirs[name])]
+        cells = [f"{values[i]:.6g} ({values[i + 1]:.4g})" for values, i in pairs]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    lines += ["", "Money in cents; in brackets the standard error (Welch, and HC2).", ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, ""])
 
 
 @click.command()
-@click.option("--customers", default=10_000_000, help="assigned customers")
+@click.option("--customers", default="1000000,10000000", help="assigned customers, sizes in turn")
 @click.option("--runs", default=1, help="runs of each side, in turn")
 @click.option("--side", default="", hidden=True)
 @click.option("--folder", default="", hidden=True)
-def main(customers: int, runs: int, side: str, folder: str) -> None:
+def main(customers: str, runs: int, side: str, folder: str) -> None:
     """Time both sides in turn and write the page."""
     if side:
         started = time.perf_counter()
         found = {"engine": engine_side, "pandas": pandas_side}[side](Path(folder))
         taken = time.perf_counter() - started
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"found": found, "seconds": taken, "megabytes": peak}))
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        cost = (taken, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+        print(json.dumps({"found": found, **dict(zip(_COSTS, cost, strict=True))}))
         return
+    sizes = {}
+    for size in map(int, customers.split(",")):
+        sizes[size] = _measured(size, runs)
+        page = _page(sizes)
+        print(page, flush=True)
+    _TARGET.write_text(page, encoding="utf-8")
+
+
+def _measured(customers: int, runs: int) -> dict[str, list[dict]]:
+    """Make the files, and run both sides in turn."""
     with tempfile.TemporaryDirectory() as made:
         con = duckdb.connect()
-        for text in (_DAYS, _ASSIGNED):
+        for text in (_DAYS, _ASSIGNED, _FACTS):
             con.execute(text.format(customers=customers, folder=made))
+        con.close()
         results: dict[str, list[dict]] = {"engine": [], "pandas": []}
         for _ in range(runs):
             for name, each in results.items():
                 each.append(_run(name, Path(made)))
-    page = _page(customers, results)
-    print(page)
-    _TARGET.write_text(page, encoding="utf-8")
+    return results
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ LTV = {
     "71",
     "74",
     "75",
+    "68",
     "78",
     "79",
     "80",
@@ -58,7 +59,7 @@ REPORT = {"1", "5", "20", "27", "28", "40", "64", "69", "99"}
 
 # And those that notebook 04 answers.
 CLV = {"21", "23", "36", "39", "42", "43", "44", "46", "70", "71", "76", "95"}
-# And those that notebook 05 answers; 13 and 68 stand with carts and leads.
+# And those that notebook 05 answers; 13 stands with carts (03), 68 with leads (02).
 UPLIFT = {"2", "6", "7", "8", "25", "29", "45", "51", "52", "55", "56", "57", "58", "59"}
 UPLIFT |= {"61", "62", "75", "77", "87", "92"}
 

@@ -1,6 +1,7 @@
 """From readout to decision: a card per experiment, the portfolio, and what it teaches the next."""
 
 from dataclasses import dataclass
+from textwrap import shorten
 
 import numpy as np
 import pandas as pd
@@ -125,24 +126,46 @@ def rule_sentence(study: Study, trial: Trial) -> str:
 
 
 def card_table(study: Study, read: Read) -> pd.DataFrame:
-    """Write the decision of each treated arm: net gain, odds, losses, return, verdict."""
-    rows = []
-    for card in read.cards:
-        (value, low, high), _ = card.mroi
-        net = [study.money(x, 2) for x in (card.net.value, card.net.low, card.net.high)]
-        rows.append(
-            {
-                "arm": card.arm, "net gain": "{} ({} to {})".format(*net),
-                "odds of profit": percent(card.odds["profit"]),
-                "loss if wrong": f"{study.money(card.odds['loss_ship'], 2)} shipped, "
-                f"{study.money(card.odds['loss_stop'], 2)} stopped",
-                "cost": study.money(card.cost, 2),
-                "margin per unit spent": f"{ratio(value)} ({ratio(low)} to {ratio(high)})",
-                "may cost up to": study.money(card.break_even.get("cost"), 2),
-                "verdict": card.verdict,
-            }
-        )  # fmt: skip
-    return pd.DataFrame(rows)
+    """Write the decision card: a row for each entry, declared first, and a column for each arm.
+
+    Columns: what, then the treated arms. Odds, losses and the worth of testing on (per customer
+    treated afterwards) stand under the stated prior; margin per unit spent is missing where
+    treating customers cost nothing.
+    """
+    about = read.trial.about
+    metric = about["metric"] if isinstance(about["metric"], str) else "margin per customer"
+    believed = about["hypothesis"] if isinstance(about["hypothesis"], str) else "none declared"
+    declared = {
+        "hypothesis": shorten(believed, 120),
+        "read by": f"{metric.replace('_', ' ')}, {count(read.trial.window)} days",
+        "rule": f"ship at odds of {percent(RULE.ship_at)}, stop at {percent(RULE.stop_at)}",
+    }
+    columns = {card.arm: declared | _card_entries(study, card) for card in read.cards}
+    return pd.DataFrame(columns).rename_axis("what").reset_index()
+
+
+def _card_entries(study: Study, card: Card) -> dict[str, str]:
+    """Write the result of one arm, per assigned customer."""
+    if card.verdict == WITHHELD:
+        return {"verdict": f"{card.verdict}: {shorten(card.why, 120)}"}
+    (value, low, high), reason = card.mroi
+    written = f"{ratio(value)} ({ratio(low)} to {ratio(high)})"
+    losses = (study.money(card.odds[f"loss_{what}"], 2) for what in ("ship", "stop"))
+    costs = (study.money(x, 2) for x in (card.cost, card.break_even.get("cost")))
+    more = decisions.value_of_more(card.net, 2.0)
+    within = {
+        name: "{} ({} to {})".format(*(study.money(x, 2) for x in effect[:1] + effect[2:4]))
+        for name, effect in (("margin", card.margin), ("net gain", card.net))
+    }
+    return {
+        "customers": count(card.customers), "margin over control": within["margin"],
+        "cost, and what it may cost": "{}, up to {}".format(*costs),
+        "net gain": within["net gain"],
+        "odds of profit": percent(card.odds["profit"]),
+        "expected loss if wrong": "{} shipped, {} stopped".format(*losses),
+        "margin per unit spent": shorten(reason, 120) if is_missing(value) else written,
+        "testing as many again is worth": study.money(more, 2), "verdict": card.verdict,
+    }  # fmt: skip
 
 
 def summary(study: Study, read: Read) -> str:
@@ -167,7 +190,7 @@ def summary(study: Study, read: Read) -> str:
         else [trial_readouts.pull_forward(read.trial, a) for a in read.trial.treated]
     )
     if any(found for found, _ in pulled):
-        parts.append("orders were brought forward, so a longer window decides")
+        parts.append("Orders were brought forward, so a longer window decides")
     verdicts = [card.verdict for card in read.cards]
     lead = next((v for v in NEXT if v in verdicts), WITHHELD)
     step = "read it when its window is over" if read.fault == trial_checks.OPEN else NEXT[lead]

@@ -61,8 +61,7 @@ def _row(check: str, found: str, bad: bool, verdict: str = FAILED) -> tuple[str,
 def _drawn(trial: Trial) -> tuple:
     if trial.randomized:
         return _row("drawn by chance", "customers were assigned by chance", False)
-    found = "customers were not assigned at random, so the groups may have differed without the "
-    found += "campaign"
+    found = "customers were not assigned at random, so the groups may have differed before"
     return _row("drawn by chance", found, True)
 
 

@@ -1,4 +1,7 @@
-"""Frames and sentences of the campaign uplift notebook, also where there is nothing to read."""
+"""Frames and sentences of the campaign uplift notebook, also where there is nothing to read.
+
+What customers are worth, whom to pick and what is decided is in `uplift_values`.
+"""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -7,20 +10,13 @@ from helpers import figures, summaries
 from helpers.chapters import (
     trial_cards,
     trial_checks,
-    trial_designs,
     trial_readouts,
-    trial_targets,
-    trial_values,
 )
 from helpers.chapters.trial_cards import WITHHELD, Read
-from helpers.chapters.trial_targets import Observed, Targeting
-from helpers.chapters.trial_values import Outlook
 from helpers.chapters.trials import Trial
 from helpers.errors import UsageError, nearest
 from helpers.experiments import decisions
-from helpers.experiments.pooling import Pooled
-from helpers.measures.cac import TEST_HIGH, TEST_LOW
-from helpers.show import Finding, count, is_missing, label, percent, ratio
+from helpers.show import Finding, count, is_missing
 from helpers.study import Study
 
 NEEDED = (
@@ -28,10 +24,6 @@ NEEDED = (
     "at random into an arm that gets it and one that does not, and keep a table assignments "
     "(experiment_id, customer_id, arm, assigned_at) and a table experiments (experiment_id, "
     "window_days, cost_per_customer)."
-)
-WITHOUT = (
-    "Every campaign here was drawn by chance, so none has to be read by comparing customers who "
-    "happened to get it with those who did not."
 )
 NOTHING = "No experiment is recorded or large enough to be shown, so there is nothing to read here."
 NOT_READ = "The checks above withhold this experiment, so nothing of it is shown here."
@@ -148,11 +140,12 @@ def withheld(reads: list[Read]) -> pd.DataFrame:
 # -- the one in full -------------------------------------------------------------------------------
 
 
-def _readable(read: Read | None) -> bool:
+def readable(read: Read | None) -> bool:
+    """Whether there is an experiment, and its checks let it be read."""
     return read is not None and not read.fault
 
 
-def _text(read: Read | None) -> str:
+def not_read_text(read: Read | None) -> str:
     """Say why there is nothing to read."""
     return NOTHING if read is None else NOT_READ
 
@@ -177,36 +170,36 @@ def warned(study: Study, read: Read | None) -> str:
 
 def metrics(study: Study, read: Read | None) -> pd.DataFrame:
     """Read all metrics of the experiment; no rows where it is withheld."""
-    if not _readable(read):
+    if not readable(read):
         return trial_readouts.nothing()
     return trial_readouts.readout(study, read.trial, read.arms, read.covariates)
 
 
 def estimands_sentence(study: Study, read: Read | None, found: pd.DataFrame) -> str:
     """Say what adjusting and capping do to the effect."""
-    if not _readable(read):
-        return _text(read)
+    if not readable(read):
+        return not_read_text(read)
     return trial_readouts.estimands_sentence(found, read.covariates)
 
 
 def days_finding(study: Study, read: Read | None, table: pd.DataFrame) -> Finding:
     """Say how the effect went from day to day."""
-    if not _readable(read):
-        return Finding("", "", _text(read))
+    if not readable(read):
+        return Finding("", "", not_read_text(read))
     return trial_readouts.curve_finding(study, read.trial, table)
 
 
 def parts(study: Study, read: Read | None) -> str:
     """Say whether revenue came from more buyers or larger baskets."""
-    if not _readable(read):
-        return _text(read)
+    if not readable(read):
+        return not_read_text(read)
     return trial_readouts.parts_sentence(study, read.trial, read.arms)
 
 
 def days(study: Study, read: Read | None) -> pd.DataFrame:
     """Follow the effect day by day; no rows where it is withheld."""
     empty = pd.DataFrame(columns=["arm", "day", "value", "low", "high"])
-    return trial_readouts.curve(study, read.trial) if _readable(read) else empty
+    return trial_readouts.curve(study, read.trial) if readable(read) else empty
 
 
 def days_figure(table: pd.DataFrame, money) -> Figure | None:
@@ -218,7 +211,7 @@ def days_figure(table: pd.DataFrame, money) -> Figure | None:
 
 def windows(read: Read | None) -> pd.DataFrame:
     """Give the effect by window; no rows where it is withheld."""
-    if not _readable(read):
+    if not readable(read):
         return pd.DataFrame(columns=["arm", "window_days", "value", "low", "high"])
     return trial_readouts.by_window(read.trial)
 
@@ -235,14 +228,14 @@ def look(study: Study, read: Read | None) -> str:
 
 def guards(study: Study, read: Read | None) -> pd.DataFrame:
     """Read the guardrails; no rows where the experiment is withheld."""
-    if not _readable(read):
+    if not readable(read):
         return pd.DataFrame(columns=["guardrail", "arm", "more", "bearable", "verdict"])
     return trial_readouts.guards(study, read.trial, read.arms)
 
 
 def cells(read: Read | None) -> pd.DataFrame:
     """Read two changes at a time; no rows where the design is another."""
-    if not _readable(read):
+    if not readable(read):
         return pd.DataFrame(columns=["contrast", "value", "low", "high", "smallest_effect"])
     return trial_readouts.cells(read.trial, read.arms)
 
@@ -252,143 +245,3 @@ def kind(read: Read | None, kinds: dict) -> str:
     if read is None:
         return "There is no experiment, so there is no kind of one."
     return trial_readouts.kind_sentence(read.trial, kinds)
-
-
-# -- value, segments, picking ----------------------------------------------------------------------
-
-
-def valued(study: Study, read: Read | None) -> Outlook | None:
-    """Value the customers at the window's end, where a model can."""
-    if not _readable(read):
-        return None
-    return trial_values.with_lifetime(study, read.trial, read.view)
-
-
-def lines(read: Read | None, view: Outlook | None) -> pd.DataFrame:
-    """Give the lines of incremental CLV; no rows where the experiment is withheld."""
-    columns = ["arm", "line", "window", "residual", "value", "low", "high"]
-    if view is None:
-        return pd.DataFrame(columns=columns)
-    return trial_values.lines(read.trial, view)[columns]
-
-
-def value_sentence(
-    study: Study, read: Read | None, view: Outlook | None, table: pd.DataFrame
-) -> str:
-    """Say how far the lines lie apart, and that the model's is a surrogate."""
-    if view is None:
-        return _text(read)
-    if view.lifetime is None:
-        why = label(view.reason, 200)
-        return f"Only the window is read, for no model can value these customers: {why}"
-    texts = []
-    for arm, rows in table.groupby("arm"):
-        named = rows.set_index("line")["value"]
-        texts.append(
-            f"{label(arm)}: between {study.money(named.min(), 2)} and "
-            f"{study.money(named.max(), 2)} "
-            f"({' and '.join(label(name) for name in (named.idxmin(), named.idxmax()))})"
-        )
-    return f"{'; '.join(texts)}. {trial_values.SURROGATE}"
-
-
-def segments(
-    study: Study, read: Read | None, view: Outlook | None
-) -> tuple[pd.DataFrame, Pooled | None]:
-    """Give the effect by segment of the arm with the largest effect, and whether they differ."""
-    columns = ["segment", "size", "value", "shrunk", "low", "high", "shrunk_total"]
-    if view is None or not read.trial.treated:
-        return pd.DataFrame(columns=columns), None
-    arm = max(read.cards, key=lambda card: card.net.value).arm
-    table, family = trial_values.by_segment(study, read.trial, view, arm)
-    return table[columns], family
-
-
-def segments_sentence(family: Pooled | None) -> str:
-    """Say whether segments differ beyond chance."""
-    if family is None:
-        return "No experiment is read here, so no segments are."
-    if is_missing(family.q_p):
-        return "There is one segment only, so there is nothing to compare."
-    differ = "differ beyond chance" if family.q_p < 0.05 else "do not differ beyond chance"
-    return (
-        f"Segments {differ} (Cochran's Q, p {ratio(family.q_p)}). The column shrunk is what to "
-        "plan "
-        "with: each segment drawn to the mean as far as noise explains its distance."
-    )
-
-
-def targets(study: Study, read: Read | None, seed: int) -> Targeting:
-    """Look for customers who react differently in the arm with the largest effect."""
-    empty = pd.DataFrame()
-    if not _readable(read):
-        return Targeting(_text(read), empty, empty, empty, empty)
-    arm = max(read.cards, key=lambda card: card.net.value).arm
-    return trial_targets.target(study, read.trial, arm, seed=seed)
-
-
-def targets_figure(found: Targeting, money) -> Figure | None:
-    """Draw gain against the share treated, or nothing where picking is refused."""
-    if found.reason:
-        return None
-    return figures.lines(
-        found.curve, x="share", y="gain", hue="way", low="low", high="high", fmt=money
-    )
-
-
-# -- nobody drew lots ------------------------------------------------------------------------------
-
-
-def observed(study: Study, trials: dict[str, Trial], chosen: str, seed: int) -> Observed | None:
-    """Compare the customers of the last campaign that was not drawn by chance, if there is one."""
-    open_ones = [trial for trial in trials.values() if not trial.randomized]
-    own = [trial for trial in open_ones if trial.experiment == chosen]
-    trial = next(iter([*own, *open_ones]), None)
-    return None if trial is None else trial_targets.observed(study, trial, seed=seed)
-
-
-def observed_sentence(study: Study, view: Observed | None) -> str:
-    """Say what may be said of a campaign that was not drawn by chance."""
-    if view is None:
-        return WITHOUT if study.has("experiments") else NOTHING
-    text = trial_targets.observed_sentence(study, view, summaries.load(study, "mails"))
-    return f"{label(view.trial.name)}: {text}"
-
-
-def observed_table(study: Study, view: Observed | None) -> pd.DataFrame:
-    """Give naive, adjusted and placebo figures; no rows where there is no such campaign."""
-    if view is None:
-        return pd.DataFrame(columns=["figure", "value", "low", "high"])
-    return trial_targets.observed_table(study, view)
-
-
-# -- decisions -------------------------------------------------------------------------------------
-
-
-def card(study: Study, read: Read | None) -> pd.DataFrame:
-    """Give the decision card of the experiment shown in full."""
-    if read is None:
-        return pd.DataFrame(columns=["arm", "net gain", "verdict"])
-    return trial_cards.card_table(study, read)
-
-
-def summary(study: Study, read: Read | None) -> str:
-    """Write the short summary with the next step."""
-    return NOTHING if read is None else trial_cards.summary(study, read)
-
-
-def next_sentence(study: Study, portfolio: pd.DataFrame) -> str:
-    """Say what a hold-out takes and how much of the budget is for testing."""
-    gain, _ = trial_cards.prior_of(portfolio)
-    low, high = (percent(share, 0) for share in (TEST_LOW, TEST_HIGH))
-    months = summaries.load(study, "experiment_costs")
-    cost = months.loc[months["start"] == pd.Timestamp(study.start), "cost"].sum()
-    planned = summaries.load(study, "planned_months")
-    budget = planned.loc[planned["start"] == pd.Timestamp(study.start), "planned"].sum()
-    share = "no budget is planned to hold it against"
-    if budget > 0:
-        share = f"{percent(cost / budget)} of the {study.money(budget)} planned"
-    return (
-        f"{trial_designs.holdout_sentence(study, gain)} Tests cost {study.money(cost)} this month, "
-        f"{share}; {low} to {high} is a common aim."
-    )

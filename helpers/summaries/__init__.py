@@ -170,9 +170,12 @@ def experiment_rows(study: Study, experiment: str) -> pd.DataFrame:
     At most 200,000 customers by a hash of the id, in an order that says nothing about them; see
     `experiment_samples.experiment_rows` for the columns. Never shown, only learnt from.
     """
-    people, days = (engine_table(study, name) for name in ("experiment_people", "customer_days"))
+    names = ("experiment_people", "experiment_spends", "customer_days")
     table = experiment_samples.experiment_rows(
-        people, days, experiment, most=MOST_ROWS, as_of=study.end.isoformat()
+        *(engine_table(study, name) for name in names),
+        experiment,
+        most=MOST_ROWS,
+        as_of=study.end.isoformat(),
     )
     frame = _frame(study, table)
     scale = 10 ** minor_digits(study.currency)

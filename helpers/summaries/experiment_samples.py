@@ -3,7 +3,8 @@
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.experiments import WINDOWS, moment_sums, money_days
+from helpers.summaries.experiment_moments import covariate_sums, outcome_sums
+from helpers.summaries.experiments import WINDOWS, declared_sums, money_days
 from helpers.summaries.expressions import (
     PRE_DAYS,
     counted_lines,
@@ -46,7 +47,8 @@ def _shop_window(rows: ir.Table, window: int, as_of: str) -> ir.Table:
         converted=(done.orders > 0).cast("int64"), missing=ibis.literal(0, "int64"),
         **{name: done[name].cast("int64") for name in ("orders", "revenue", "margin", "pre")},
     )  # fmt: skip
-    sums = {name: value.fill_null(0) for name, value in moment_sums(done, _METRICS).items()}
+    sums = covariate_sums(done) | outcome_sums(done, _METRICS)
+    sums = {name: value.fill_null(0) for name, value in sums.items()}
     found = done.aggregate(n=done.count(), **sums).cross_join(joined)
     return found.mutate(window_days=ibis.literal(window, "int64"))
 
@@ -97,7 +99,7 @@ def known_spends(days: ir.Table, *, split: str) -> ir.Table:
 
 
 def experiment_rows(
-    people: ir.Table, days: ir.Table, experiment: str, *, most: int, as_of: str
+    people: ir.Table, spends: ir.Table, days: ir.Table, experiment: str, *, most: int, as_of: str
 ) -> ir.Table:
     """A bounded sample of one experiment's customers, without their ids, for what learns from rows.
 
@@ -119,11 +121,15 @@ def experiment_rows(
         **_history(rows, back),
         placebo=rows.margin.sum(where=(back > 0) & (back <= rows.declared)),
     )  # fmt: skip
-    both = done.left_join(each, done.customer_id == each.c)
-    kept = {name: both[name].fill_null(0) for name in each.columns if name != "c"}
+    money_after = declared_sums(spends.filter(spends.experiment_id == experiment)).drop("e")
+    each = each.rename(customer="c")
+    both = done.left_join(each, done.customer_id == each.customer)
+    both = both.left_join(money_after, both.customer_id == money_after.c)
+    after = {name: both[name].fill_null(0) for name in ("margin", "revenue", "orders")}
+    kept = {name: both[name].fill_null(0) for name in each.columns if name != "customer"}
     return both.select(
-        "arm", "channel", "tier", "known", "pre", margin=both.margin_declared,
-        revenue=both.revenue_declared, converted=(both.orders_declared > 0).cast("int64"), **kept,
+        "arm", "channel", "tier", "known", "pre", margin=after["margin"],
+        revenue=after["revenue"], converted=(after["orders"] > 0).cast("int64"), **kept,
     )  # fmt: skip
 
 

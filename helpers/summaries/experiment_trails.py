@@ -9,15 +9,14 @@ import ibis
 from ibis.expr import types as ir
 
 from helpers.summaries import consent
-from helpers.summaries.experiments import CELL, WINDOWS, exact, money_days, own_messages
+from helpers.summaries.experiments import CELL, LONGEST, declared_sums, exact, own_messages
 from helpers.summaries.expressions import purchase_days
 
-LONGEST = max(WINDOWS)
 # A cycle of messages has two to four of them.
 MOST_MESSAGES = 4
 
 
-def experiment_days(people: ir.Table, days: ir.Table, costs: ir.Table, *, as_of: str) -> ir.Table:
+def experiment_days(people: ir.Table, spends: ir.Table, *, as_of: str) -> ir.Table:
     """Experiment x arm x day since assignment: margin of the day, and of all days so far.
 
     Only days that every customer of the experiment had lived through by ``as_of``. ``n`` are all
@@ -31,16 +30,10 @@ def experiment_days(people: ir.Table, days: ir.Table, costs: ir.Table, *, as_of:
     arms = people.group_by("experiment_id", "arm").aggregate(n=people.count())
     arms = arms.join(seen, arms.experiment_id == seen.e).drop("e")
     arms = arms.filter(arms.seen > 0)
-    told = people.select("experiment_id", "customer_id", "arm", "assigned", "pre", "known")
-    told = told.join(seen, told.experiment_id == seen.e).drop("e")
-    rows = told.join(money_days(days, costs).select("customer_id", "day", "margin"), "customer_id")
-    age = rows.day.delta(rows.assigned, unit="day").cast("int64")
-    rows = rows.mutate(age=age)
-    rows = rows.filter((rows.age >= 0) & (rows.age < rows.seen) & (rows.age < LONGEST))
-    keys = ["experiment_id", "customer_id", "age"]
-    step = rows.group_by(keys).aggregate(
-        arm=rows.arm.min(), pre=rows.pre.min(), known=rows.known.any(), margin=rows.margin.sum()
-    )
+    rows = spends.join(seen, spends.experiment_id == seen.e).drop("e")
+    rows = rows.filter((rows.age < rows.seen) & (rows.age < LONGEST))
+    keys = ["experiment_id", "customer_id", "arm", "pre", "missing", "age"]
+    step = rows.group_by(keys).aggregate(margin=rows.margin.sum())
     so_far = ibis.window(
         group_by=[step.experiment_id, step.customer_id], order_by=step.age, preceding=(None, 1)
     )
@@ -50,7 +43,7 @@ def experiment_days(people: ir.Table, days: ir.Table, costs: ir.Table, *, as_of:
     step = step.mutate(grown=grown, crossed=exact(step.pre) * margin)
     found = step.group_by("experiment_id", "arm", day=step.age).aggregate(
         margin=step.margin.sum(), margin_squares=step.grown.sum(), margin_pre=step.crossed.sum(),
-        margin_missing=step.margin.sum(where=~step.known).fill_null(0),
+        margin_missing=step.margin.sum(where=step.missing == 1).fill_null(0),
     )  # fmt: skip
     grid = found.select("experiment_id", "arm", "day")
     first = arms.select("experiment_id", "arm", day=ibis.literal(0, "int64"))
@@ -65,7 +58,11 @@ def experiment_days(people: ir.Table, days: ir.Table, costs: ir.Table, *, as_of:
 
 
 def experiment_arms(
-    people: ir.Table, touchpoints: ir.Table, consents: ir.Table, assignments: ir.Table
+    people: ir.Table,
+    spends: ir.Table,
+    touchpoints: ir.Table,
+    consents: ir.Table,
+    assignments: ir.Table,
 ) -> ir.Table:
     """Experiment x arm: what decides whether the arms may be compared at all.
 
@@ -82,12 +79,10 @@ def experiment_arms(
     """
     day = people.assigned.delta(people.start, unit="day").cast("int64")
     early = (people.touch_age < 0).fill_null(False)
-    before = (people.first_order_age < people.touch_age).fill_null(False)
-    inside = people.touch_age < people.declared
     arms = people.group_by("experiment_id", "arm").aggregate(
-        customers=people.count(), switched=people.count(where=people.arms > 1),
+        customers=people.count(), switched=people.count(where=people.switched),
         reached=people.count(where=people.touches > 0), touched_early=people.count(where=early),
-        ordered_first=people.count(where=before & inside), known=people.count(where=people.known),
+        known=people.count(where=people.known),
         day=day.sum(), day_squares=(day * day).sum(),
         first_day=people.assigned.min(), last_day=people.assigned.max(),
         window_days=people.declared.min(), pre=people.pre.sum(), messages=people.touches.sum(),
@@ -95,6 +90,7 @@ def experiment_arms(
         pre_squares=(exact(people.pre) * exact(people.pre)).sum(),
     )  # fmt: skip
     parts = {
+        "ordered_first": _ordered_first(people, spends),
         "overlapping": _overlapping(people),
         "other_messages": _other_messages(people, touchpoints),
         "without_consent": _without_consent(people, touchpoints, consents),
@@ -115,6 +111,16 @@ def experiment_arms(
     return arms.left_join(written, [arms.experiment_id == written.e, arms.arm == written.a]).drop(
         "e", "a"
     )
+
+
+def _ordered_first(people: ir.Table, spends: ir.Table) -> ir.Table:
+    """Find customers who ordered in the window before the first message reached them."""
+    reached = people.filter(people.touch_age < people.declared).select(
+        "touch_age", e="experiment_id", c="customer_id"
+    )
+    rows = spends.filter(spends.orders > 0)
+    pairs = rows.join(reached, [rows.experiment_id == reached.e, rows.customer_id == reached.c])
+    return pairs.filter(pairs.age < pairs.touch_age)
 
 
 def _overlapping(people: ir.Table) -> ir.Table:
@@ -151,7 +157,9 @@ def _without_consent(people: ir.Table, touchpoints: ir.Table, consents: ir.Table
     return found.filter(found.consent != "granted")
 
 
-def experiment_states(people: ir.Table, days: ir.Table, facts: ir.Table, *, as_of: str) -> ir.Table:
+def experiment_states(
+    people: ir.Table, spends: ir.Table, days: ir.Table, facts: ir.Table, *, as_of: str
+) -> ir.Table:
     """Experiment x arm x channel x tier x purchase history: customers, and sums by history.
 
     ``at`` is 'before' (as known on the day before the experiment's start) or 'after' (on the last
@@ -164,15 +172,18 @@ def experiment_states(people: ir.Table, days: ir.Table, facts: ir.Table, *, as_o
     """
     until = (ibis.date(as_of) + ibis.interval(days=1)).cast("date")
     over = (people.assigned + people.declared.as_interval("D")).cast("date") <= until
-    done = people.filter(over)
+    done, money = people.filter(over), declared_sums(spends)
+    done = done.left_join(money, [done.experiment_id == money.e, done.customer_id == money.c])
+    done = done.mutate(
+        **{name: done[name].fill_null(0) for name in ("orders", "revenue", "margin")}
+    )
     return ibis.union(*(part for part in _histories(done, days, facts)), distinct=False)
 
 
 def _histories(done: ir.Table, days: ir.Table, facts: ir.Table) -> Iterator[ir.Table]:
     told = done.select(
-        *CELL, "customer_id", "start", "assigned", "declared", "pre",
-        missing=(~done.known).cast("int64"), converted=(done.orders_declared > 0).cast("int64"),
-        margin=done.margin_declared, orders=done.orders_declared, revenue=done.revenue_declared,
+        *CELL, "customer_id", "start", "assigned", "declared", "pre", "margin", "orders",
+        "revenue", missing=(~done.known).cast("int64"), converted=(done.orders > 0).cast("int64"),
     )  # fmt: skip
     last = ibis.interval(days=1)
     horizons = {

@@ -8,6 +8,7 @@ from helpers.summaries import (
     cohort_expressions,
     consent,
     contracts,
+    experiment_moments,
     experiment_samples,
     experiment_trails,
     experiments,
@@ -54,31 +55,36 @@ SUMMARIES = {
         ("customer_facts", "marketing_spend"), expressions.acquisition, ("as_of",)
     ),
     "outside_cohorts": Summary(("customer_days", "customer_facts"), expressions.outside_cohorts),
+    "experiment_assigned": Summary(
+        ("assignments", "experiments", "customer_facts"), experiments.experiment_assigned
+    ),
     "experiment_people": Summary(
-        ("customer_days", "service_costs", "touchpoints", "assignments", "experiments",
-         "customer_facts"),
+        ("experiment_assigned", "customer_days", "service_costs", "touchpoints"),
         experiments.experiment_people,
     ),
+    "experiment_spends": Summary(
+        ("experiment_people", "customer_days", "service_costs"), experiments.experiment_spends
+    ),
     "experiment_moments": Summary(
-        ("experiment_people",), experiments.experiment_moments, ("as_of",),
-        experiments.money_power,
+        ("experiment_people", "experiment_spends"), experiment_moments.experiment_moments,
+        ("as_of",), experiment_moments.money_power,
     ),
     "experiment_days": Summary(
-        ("experiment_people", "customer_days", "service_costs"), experiment_trails.experiment_days,
-        ("as_of",), experiments.money_power,
+        ("experiment_people", "experiment_spends"), experiment_trails.experiment_days,
+        ("as_of",), experiment_moments.money_power,
     ),
     "experiment_arms": Summary(
-        ("experiment_people", "touchpoints", "consents", "assignments"),
+        ("experiment_people", "experiment_spends", "touchpoints", "consents", "assignments"),
         experiment_trails.experiment_arms, (),
-        experiments.money_power,
+        experiment_moments.money_power,
     ),
     "experiment_states": Summary(
-        ("experiment_people", "customer_days", "customer_facts"),
-        experiment_trails.experiment_states, ("as_of",), experiments.money_power,
+        ("experiment_people", "experiment_spends", "customer_days", "customer_facts"),
+        experiment_trails.experiment_states, ("as_of",), experiment_moments.money_power,
     ),
     "shop_windows": Summary(
         ("customer_days", "service_costs"), experiment_samples.shop_windows, ("as_of",),
-        experiments.money_power,
+        experiment_moments.money_power,
     ),
     "assigned_revenue": Summary(
         ("orders", "assignments", "experiments"), experiment_samples.assigned_revenue
@@ -177,4 +183,4 @@ SUMMARIES = {
 }  # fmt: skip
 # One row per customer: they stay in the engine and are never given as a frame.
 PRIVATE = ("customer_days", "customer_facts", "customer_segments", "customer_traits")
-PRIVATE += ("experiment_people",)
+PRIVATE += ("experiment_assigned", "experiment_people", "experiment_spends")

@@ -1,0 +1,212 @@
+"""Experiments in sums: moments of what followed the assignment of each arm, for every window.
+
+All columns are sums over customers, so segments and arms pool by adding rows. A customer without
+money in a window adds to the number and to the covariate alone: those are counted once for all
+windows, and only the customers with money are summed up window by window.
+"""
+
+import ibis
+from ibis.expr import types as ir
+
+from helpers.summaries.experiments import CELL, MONEY, STEPS, WINDOWS, exact
+
+DECLARED = "declared"
+# Extreme customers are capped at these shares of customers with any money, all arms together.
+CAPS = (0.01, 0.99)
+# What was pulled forward is missing later: the part of a window after these days stands apart.
+EARLY_DAYS = 14
+# Metrics with a spread of their own, and shares, whose squares are their sums.
+AMOUNTS = ("orders", "revenue", "refunds", "margin", "service", "revenue_capped", "margin_capped")
+AMOUNTS += ("late_orders", "late_margin")
+SHARES = (*STEPS, "converted")
+COVARIATES = ("pre", "pre_squares", "missing")
+EXTREMES = ("cap_low", "cap_high", "margin_least", "margin_most")
+
+
+def experiment_moments(
+    people: ir.Table, spends: ir.Table, *, as_of: str, windows: tuple[int, ...] = WINDOWS
+) -> ir.Table:
+    """Experiment x arm x channel x tier x window: customers, and sums of what followed.
+
+    ``assigned`` counts all customers, ``n`` and every sum those whose window is over by ``as_of``.
+    Shares (delivered to converted) are sums of 0 and 1; amounts come with ``_squares``; all with
+    the cross-product with the covariate ``pre`` and with ``missing`` (1 for a customer without an
+    order before the start, whose ``pre`` is 0). ``revenue_orders`` and
+    ``margin_orders`` serve ratios. Capped amounts are cut at the 1st and 99th percentile of the
+    experiment's customers with any money, all arms together, never across zero; ``cap_low`` and
+    ``cap_high`` are the cuts of margin, ``margin_least`` and ``margin_most`` the extremes.
+    """
+    counted, messages = _counted(people), _messages(people)
+    names = (*map(str, windows), DECLARED)
+    parts = (_window(counted, messages, spends, name, as_of) for name in names)
+    return ibis.union(*parts, distinct=False)
+
+
+def _counted(people: ir.Table) -> ir.Table:
+    """Count customers, and sum the covariates, by cell and day of assignment."""
+    rows = people.mutate(missing=(~people.known).cast("int64"))
+    return rows.group_by(*CELL, "assigned", "declared").aggregate(
+        customers=rows.count(), **covariate_sums(rows)
+    )
+
+
+def _messages(people: ir.Table) -> ir.Table:
+    """Count customers by what they first did with a message, and how long after the assignment."""
+    keys = [*CELL, "assigned", "declared"]
+    parts = []
+    for step in STEPS:
+        rows = people.mutate(age=people[f"{step}_age"].cast("int64"))
+        rows = rows.filter(rows.age.notnull())
+        found = rows.group_by(*keys, "age").aggregate(
+            customers=rows.count(), pre=rows.pre.sum().cast("int64"),
+            missing=rows.count(where=~rows.known),
+        )  # fmt: skip
+        parts.append(found.mutate(step=ibis.literal(step)))
+    return ibis.union(*parts, distinct=False)
+
+
+def _within(rows: ir.Table, name: str, as_of: str) -> ir.Table:
+    """Give rows the window's length, and whether it was over by then."""
+    days = rows.declared if name == DECLARED else ibis.literal(int(name), "int64")
+    rows = rows.mutate(window_days=days.cast("int64"))
+    # A fixed window that is the declared one stands once, as declared.
+    if name != DECLARED:
+        rows = rows.filter(rows.window_days != rows.declared)
+    until = (ibis.date(as_of) + ibis.interval(days=1)).cast("date")
+    end = (rows.assigned + rows.window_days.as_interval("D")).cast("date")
+    return rows.mutate(over=end <= until)
+
+
+def _window(
+    counted: ir.Table, messages: ir.Table, spends: ir.Table, name: str, as_of: str
+) -> ir.Table:
+    keys = [*CELL, "window_days"]
+    rows = _within(counted, name, as_of)
+    found = rows.group_by(keys).aggregate(
+        assigned=rows.customers.sum(), n=rows.customers.sum(where=rows.over),
+        **{column: rows[column].sum(where=rows.over) for column in COVARIATES},
+    )  # fmt: skip
+    sent = _within(messages, name, as_of)
+    sent = sent.filter(sent.over & (sent.age < sent.window_days))
+    steps = sent.group_by(keys).aggregate(
+        **{
+            f"{step}{suffix}": sent[column].sum(where=sent.step == step)
+            for step in STEPS
+            for suffix, column in (("", "customers"), ("_pre", "pre"), ("_missing", "missing"))
+        }
+    )
+    each = _sums_by_customer(_within(spends, name, as_of))
+    edges = _edges(each)
+    each = _cut(each, edges)
+    money = each.group_by(keys).aggregate(
+        active=each.count(), margin_revenue=each.margin_revenue.sum(),
+        margin_least=each.margin.min(), margin_most=each.margin.max(),
+        **outcome_sums(each, ("converted", *AMOUNTS)),
+    )  # fmt: skip
+    for part in (steps, money):
+        found = found.left_join(part, keys).drop(*(f"{key}_right" for key in keys))
+    found = found.left_join(edges, found.experiment_id == edges.e)
+    zeros = found.mutate(active=found.active.fill_null(0), n=found.n.fill_null(0))
+    found = zeros.mutate(**_extremes(zeros)).drop("e", "active", *_CUTS)
+    sums = [column for column in found.columns if column not in (*keys, *EXTREMES)]
+    return found.mutate(
+        declared=ibis.literal(name == DECLARED), **{key: found[key].fill_null(0) for key in sums}
+    )
+
+
+def _sums_by_customer(spends: ir.Table) -> ir.Table:
+    """Sum the money of a window that is over by customer."""
+    inside = spends.filter(spends.over & (spends.age < spends.window_days))
+    late = (inside.age >= EARLY_DAYS) & (inside.window_days > EARLY_DAYS)
+    sums = {name: inside[name].sum() for name in MONEY}
+    sums |= {f"late_{name}": inside[name].sum(where=late) for name in ("orders", "margin")}
+    each = inside.group_by(*CELL, "window_days", "customer_id", "pre", "missing").aggregate(
+        **{name: total.fill_null(0).cast("int64") for name, total in sums.items()}
+    )
+    return each.mutate(converted=(each.orders > 0).cast("int64"))
+
+
+_CUTS = tuple(f"{name}_{side}" for name in ("revenue", "margin") for side in ("low", "high"))
+
+
+def _edges(each: ir.Table) -> ir.Table:
+    """Give the cuts of revenue and margin: pooled quantiles of customers with any, around zero."""
+    some = each.filter((each.revenue != 0) | (each.margin != 0))
+    quantiles = {
+        f"{name}_{side}": some[name].quantile(share).round().cast("int64")
+        for name in ("revenue", "margin")
+        for side, share in zip(("low", "high"), CAPS, strict=True)
+    }
+    edges = some.group_by(e="experiment_id").aggregate(**quantiles)
+    zero = ibis.literal(0, "int64")
+    outer = {"low": ibis.least, "high": ibis.greatest}
+    return edges.mutate(**{cut: outer[cut.split("_")[1]](zero, edges[cut]) for cut in _CUTS})
+
+
+def _cut(each: ir.Table, edges: ir.Table) -> ir.Table:
+    joined = each.left_join(edges, each.experiment_id == edges.e)
+    cuts = {
+        f"{name}_capped": ibis.greatest(
+            joined[f"{name}_low"].fill_null(0),
+            ibis.least(joined[name], joined[f"{name}_high"].fill_null(0)),
+        )
+        for name in ("revenue", "margin")
+    }
+    return joined.mutate(**cuts).drop("e", *_CUTS)
+
+
+def _extremes(found: ir.Table) -> dict[str, ir.Value]:
+    """Give the cuts and extremes of margin; a customer without money has a margin of zero."""
+    zero, missing = ibis.literal(0, "int64"), ibis.null("int64")
+    idle = found.active < found.n
+    least = ibis.ifelse(idle, ibis.least(zero, found.margin_least.fill_null(0)), found.margin_least)
+    most = ibis.ifelse(idle, ibis.greatest(zero, found.margin_most.fill_null(0)), found.margin_most)
+    values = {
+        "cap_low": found.margin_low.fill_null(0), "cap_high": found.margin_high.fill_null(0),
+        "margin_least": least, "margin_most": most,
+    }  # fmt: skip
+    return {name: ibis.ifelse(found.n > 0, value, missing) for name, value in values.items()}
+
+
+def covariate_sums(rows: ir.Table) -> dict[str, ir.Scalar]:
+    """Sum the covariate, its squares, and the customers who have none."""
+    pre = exact(rows.pre)
+    return {"pre": rows.pre.sum(), "pre_squares": (pre * pre).sum(), "missing": rows.missing.sum()}
+
+
+def outcome_sums(rows: ir.Table, names: tuple[str, ...]) -> dict[str, ir.Scalar]:
+    """Sum metrics, their squares and their products with the covariate and its absence."""
+    pre, missing, found = exact(rows.pre), rows.missing == 1, {}
+    for name in names:
+        found[name] = rows[name].sum()
+        found[f"{name}_missing"] = rows[name].sum(where=missing)
+        if name in SHARES:
+            found[f"{name}_pre"] = rows.pre.sum(where=rows[name] == 1)
+            continue
+        found[f"{name}_squares"] = (exact(rows[name]) * exact(rows[name])).sum()
+        found[f"{name}_pre"] = (exact(rows[name]) * pre).sum()
+    for name in ("revenue", "margin"):
+        found[f"{name}_orders"] = (exact(rows[name]) * exact(rows.orders)).sum()
+    return found
+
+
+def money_power(column: str) -> int:
+    """Say which power of an amount of money a column of these summaries is: 0, 1 or 2.
+
+    >>> [money_power(name) for name in ("orders_pre", "margin_squares", "margin_missing", "n")]
+    [1, 2, 1, 0]
+    """
+    if column in _MONEY:
+        return 1
+    if column.endswith("_squares"):
+        return 2 * money_power(column.removesuffix("_squares"))
+    for factor, power in (("pre", 1), ("total_spend", 1), ("missing", 0), ("orders", 0)):
+        if column.endswith(f"_{factor}"):
+            return money_power(column.removesuffix(f"_{factor}")) + power
+    return 0
+
+
+_MONEY = frozenset(
+    {"revenue", "refunds", "margin", "margin_revenue", "revenue_capped", "margin_capped", "pre",
+     "late_margin", "service", "total_spend", "cap_low", "cap_high", "margin_least", "margin_most"}
+)  # fmt: skip
