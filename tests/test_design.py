@@ -66,7 +66,7 @@ FLOW = [
     "chapters.projection_tables", "chapters.naive", "chapters.intake", "chapters.backtest_tables",
     "chapters.forecast_tables", "chapters.forecast_uses", "chapters.ledgers",
     "chapters.scorecard", "chapters.run_chart", "chapters.twelve", "chapters.restated",
-    "chapters.alerts", "chapters.spending", "chapters.trials", "chapters.trial_checks",
+    "chapters.alerts", "chapters.in_short", "chapters.spending", "chapters.trials", "chapters.trial_checks",
     "chapters.trial_readouts", "chapters.trial_values", "chapters.trial_cards",
     "chapters.trial_designs", "chapters.trial_targets", "chapters.uplift_tables",
     "chapters.beliefs", "chapters.cautions", "chapters.findings", "chapters.value_findings",

@@ -6,6 +6,7 @@ from helpers.errors import UsageError
 from helpers.measures import ltv, metrics, repurchase
 from helpers.measures.withheld import withhold
 from helpers.show import count, months, percent, ratio
+from helpers.written import alike
 
 REPEAT_DAYS = (30, 60, 90, 180, 365)
 
@@ -97,7 +98,7 @@ def formula_table(
          f"{percent(window.quantile)} of repeat purchases come sooner; "
          f"{percent(window.come_back)} of those called lost come back later"),
         ("Churn", percent(churn.rate, 1), "lost / active customer-months"),
-        ("Lifetime", months(value.cycles), "1 / churn"),
+        ("Lifetime", months(ltv.divided(1.0, churn.rate)), "1 / churn"),
         ("Revenue per active customer and month", money(value.arpu), "revenue / active months"),
         ("Margin rate", percent(value.margin_rate), "margin / revenue whose cost is known"),
         ("Formula LTV", _with_interval(value, money), value.reason or value.formula),
@@ -114,7 +115,8 @@ def _with_interval(value: ltv.FormulaValue, money) -> str:
     """Write a formula value with the interval that churn gives it."""
     if pd.isna(value.low):
         return money(value.value)
-    return f"{money(value.value)} ({money(value.low)} to {money(value.high)})"
+    figure, low, high = alike(money, [value.value, value.low, value.high])
+    return f"{figure} ({low} to {high})"
 
 
 def formula_sentence(periods: pd.DataFrame, gaps: pd.DataFrame, observed: pd.Series, money) -> str:
@@ -128,9 +130,10 @@ def formula_sentence(periods: pd.DataFrame, gaps: pd.DataFrame, observed: pd.Ser
     if pd.isna(observed["per_customer"]):
         return f"The formula says {money(value.value)}; no cohort is old enough to hold it against."
     times = ratio(value.value / observed["per_customer"])
+    said, seen = alike(money, [value.value, observed["per_customer"]])
     return (
-        f"The formula says {money(value.value)} for a whole lifetime of {months(value.cycles)}; "
-        f"customers have brought {money(observed['per_customer'])} by day "
+        f"The formula says {said} for a whole lifetime of {months(value.cycles)}; "
+        f"customers have brought {seen} by day "
         f"{int(observed['horizon'])}, so the formula is {times} times what was seen by then."
     )
 
