@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.chapters import change_tables, in_short, value_tables
+from helpers.chapters import change_tables, in_short, ltv_tables, value_tables
+from helpers.measures import lifetimes
 from helpers.written import money_in
 
 EURO = money_in("EUR")
@@ -88,3 +89,30 @@ def test_a_value_that_is_not_known_has_no_column():
     every = value_tables.family_table(long.assign(per_customer=50.0, coverage=0.9))
     assert list(every)[4:8] == ["after_service_low", "after_service_high", "customers", "cohorts"]
     assert every["coverage"].iloc[0] == 0.9
+
+
+def test_a_history_that_loses_everybody_in_a_month_tells_no_churn():
+    # Eighty first orders of one month, a third of them followed by another after a day.
+    gaps = pd.DataFrame({
+        "order_number": 1, "days": [1, 1, 5, 12, 30], "event": [True, False, False, False, False],
+        "n": [60, 10, 30, 20, 1],
+    })  # fmt: skip
+    shown = ltv_tables.repeat_shares(gaps).set_index("days")
+    assert shown["share"].isna().all() and np.isnan(shown.loc[30, "observed"])
+    table = lifetimes.windows(no_months(), gaps)
+    assert table["churn"].isna().all() and table["reason"].str.contains("too short").all()
+    observed = pd.Series({"horizon": 365, "per_customer": np.nan})
+    said = ltv_tables.formula_table(no_months(), gaps, observed, "revenue", EURO)
+    assert list(said["figure"]) == ["no figure"] and "too short" in said["how"].iloc[0]
+
+
+def no_months():
+    """One month of a shop without costs."""
+    row = {
+        "grain": "month",
+        "dimension": "all",
+        "value": "all",
+        "start": pd.Timestamp("2026-05-01"),
+    }
+    money = {"revenue": 3000.0, "margin": 0.0, "margin_revenue": 0.0, "refunds": 0.0}
+    return pd.DataFrame([row | money | {"orders": 80, "customers": 60, "new_customers": 60}])

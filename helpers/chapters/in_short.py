@@ -54,7 +54,7 @@ def _why(moved: Moved, basis: str, money: Formatter) -> str:
     ]
     return (
         f"The month's {basis} is {texts[0]} {'above' if change >= 0 else 'below'} "
-        f"{first['step']}, season and chance included; most of it is {' and '.join(words)}."
+        f"{first['step']}, season and chance included; the largest steps are {' and '.join(words)}."
     )
 
 

@@ -75,7 +75,8 @@ def repeat_shares(gaps: pd.DataFrame, *, min_cell: int = 10) -> pd.DataFrame:
         columns=["days", "within", "share", "low", "high", "observed"],
     )
     few = table["observed"] < min_cell
-    return table.assign(**{name: table[name].mask(few) for name in ("share", "low", "high")})
+    hidden = {name: table[name].mask(few) for name in ("share", "low", "high")}
+    return table.assign(**hidden, observed=table["observed"].mask(few & (table["observed"] > 0)))
 
 
 def formula_table(
@@ -92,6 +93,10 @@ def formula_table(
     if window.days is None:
         return pd.DataFrame([("Formula LTV", "no figure", window.reason)], columns=_FORMULA)
     value, churn = ltv.ltv_formula_history(periods, gaps, window_days=window.days, parts=parts)
+    if churn.rate > 1:
+        return pd.DataFrame(
+            [("Formula LTV", "no figure", _all_lost(window.days))], columns=_FORMULA
+        )
     lost = f"no purchase for {count(window.days)} days"
     rows = [
         ("A customer counts as lost after", lost,
@@ -111,6 +116,14 @@ def formula_table(
 _FORMULA = ["what", "figure", "how"]
 
 
+def _all_lost(days: int) -> str:
+    """Say why a window that loses everybody within a month is none."""
+    return (
+        f"By the waits seen so far, whoever has not bought for {count(days)} days would count as "
+        "lost, and so everybody within a month: history is too short to tell."
+    )
+
+
 def _with_interval(value: ltv.FormulaValue, money) -> str:
     """Write a formula value with the interval that churn gives it."""
     if pd.isna(value.low):
@@ -124,7 +137,9 @@ def formula_sentence(periods: pd.DataFrame, gaps: pd.DataFrame, observed: pd.Ser
     window = repurchase.inactivity_window(gaps)
     if window.days is None:
         return f"The formula cannot be used: {window.reason}"
-    value, _ = ltv.ltv_formula_history(periods, gaps, window_days=window.days)
+    value, churn = ltv.ltv_formula_history(periods, gaps, window_days=window.days)
+    if churn.rate > 1:
+        return f"The formula cannot be used: {_all_lost(window.days)}"
     if value.reason:
         return f"The formula cannot be used: {value.reason}"
     if pd.isna(observed["per_customer"]):

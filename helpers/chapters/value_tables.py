@@ -228,7 +228,8 @@ def lifetime_table(
     ``retained`` is `retention_months`; what cannot be told is missing.
     """
     mean = life.restricted
-    month = 365.25 / 12
+    # A history so short that everybody is lost within a month tells no lifetime.
+    month = 365.25 / 12 if not churn.rate > 1 else np.nan
     smooth = retained["churn_smooth"].dropna()
     rows = [
         ("Lifetime of those who ended (LD), mean", life.mean_ended, np.nan, np.nan,
