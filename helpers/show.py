@@ -120,12 +120,14 @@ def show_table(
     unit: str = "",
     formats: Mapping[str, Formatter] | Formatter | None = None,
     name: str | None = None,
+    otherwise: str | None = None,
 ) -> None:
     """Show a table of results: at most 12 rows by 8 columns, the whole of it in tables/NAME.csv.
 
     `formats` maps a column to `money`, `percent`, `count` ... or is one function for all numbers;
     within a column all cells get the same number of decimals. A named or non-default index
-    becomes the first column. The first column heads its row.
+    becomes the first column. The first column heads its row. Where the frame has no row,
+    ``otherwise`` is the sentence shown in its place; empty if one beside the table says why.
     Raises UsageError without a caption, for a malformed name, and for columns that identify people;
     DataError above 5,000 rows: a table of results is a summary.
     """
@@ -136,6 +138,10 @@ def show_table(
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,79}", name):
         raise UsageError(f"show_table(name={name!r}): use lower-case letters, digits, - and _.")
     flat = _flat(frame)
+    if flat.empty and otherwise is not None:
+        if otherwise:
+            say(otherwise)
+        return
     if len(flat) > ROWS_KEPT:
         raise DataError(
             f"Table '{name}' has {len(flat):,} rows; at most {ROWS_KEPT:,} can be shown and kept. "

@@ -15,6 +15,7 @@ from helpers.chapters import (
     forecast_levers,
     forecast_tables,
     intake,
+    segment_tables,
     trial_cards,
     trial_readouts,
     trial_targets,
@@ -94,6 +95,22 @@ def test_margin_is_that_of_lines_with_a_known_cost(study, cohort_ages):
     true = TRUTH["ltv"]["as_run"]["age_365"]["margin"] * TRUTH["margin"]["cost_known"]
     assert table.loc[365, "low"] < true < table.loc[365, "high"]
     assert table.loc[365, "coverage"] == pytest.approx(TRUTH["margin"]["cost_known"], abs=0.01)
+
+
+@pytest.mark.parametrize("dimension", ["country", "customer_class"])
+def test_value_by_segment_recovers_the_truth(study, dimension):
+    # Countries differ in shipping alone, and companies in nothing; six intervals, so 99% each.
+    whole, margin = TRUTH["ltv"]["as_run"]["age_365"], TRUTH["margin"]
+    shares, shipping = margin["country_shares"], margin["shipping_by_country"]
+    usual = sum(share * shipping[name] for name, share in shares.items())
+    dearer = {name: cost - usual for name, cost in shipping.items()} | {"b2b": 0.0, "b2c": 0.0}
+    rows = summaries.load(study, "segment_ages")
+    options = {"as_of": study.end, "value": "margin", "level": 0.99}
+    found = segment_tables.segment_values(rows, dimension, 365, **options).set_index("value")
+    assert set(found.index) == (set(shares) if dimension == "country" else {"b2b", "b2c"})
+    for name, row in found.iterrows():
+        true = (whole["margin"] - whole["orders"] * dearer[name]) * margin["cost_known"]
+        assert row["low"] < true < row["high"], name
 
 
 def test_purchase_model_recovers_its_law(study):

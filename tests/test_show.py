@@ -183,6 +183,15 @@ def test_empty_table_says_so(shown):
     assert "No rows." in shown[0][0]["text/plain"]
 
 
+def test_a_sentence_stands_in_for_an_empty_table(shown):
+    show.show_table(pd.DataFrame({"n": []}), caption="Nothing", otherwise="No orders are known.")
+    assert [data["text/plain"] for data, *_ in shown] == ["No orders are known."]
+    show.show_table(pd.DataFrame({"n": []}), caption="Nothing", otherwise="")
+    assert len(shown) == 1
+    show.show_table(pd.DataFrame({"n": [1]}), caption="One", otherwise="No orders are known.")
+    assert "One" in shown[1][0]["text/plain"]
+
+
 def draw():
     data = pd.DataFrame({"month": ["2026-05", "2026-06"], "v": [1.0, 2.0]})
     return figures.bars(data, x="month", y="v", fmt=show.count)

@@ -180,14 +180,18 @@ def texts(table: pd.DataFrame) -> list[str]:
     ]
 
 
+def speaking(table: pd.DataFrame) -> str:
+    """Say how many rules speak, and which."""
+    found = table[table["state"] == ALERT]
+    if found.empty:
+        return f"None of the {len(table)} rules speaks."
+    names = ", ".join(_TITLES[rule].lower() for rule in found["rule"])
+    return f"{len(found)} of {len(table)} rules speak{'s' * (len(found) == 1)}: {names}."
+
+
 def sentence(table: pd.DataFrame) -> str:
     """Say how many rules speak, and which cannot."""
-    speaking, mute = table[table["state"] == ALERT], table[table["state"] == UNKNOWN]
-    if len(speaking):
-        names = ", ".join(_TITLES[rule].lower() for rule in speaking["rule"])
-        text = f"{len(speaking)} of {len(table)} rules speak: {names}."
-    else:
-        text = f"None of the {len(table)} rules speaks."
+    text, mute = speaking(table), table[table["state"] == UNKNOWN]
     if len(mute):
         why = "; ".join(f"{_TITLES[row.rule].lower()} ({label(row.text)})"
                         for row in mute.itertuples())  # fmt: skip

@@ -8,6 +8,7 @@ import pandas as pd
 
 from helpers.errors import UsageError, nearest
 from helpers.measures import decomposition
+from helpers.written import Formatter, alike, count, percent, ratio
 
 GRAINS = {"month": 1, "quarter": 3, "year": 12}
 # A promotion that runs longer is always on, and marks no month.
@@ -76,6 +77,21 @@ def moved(
     return Moved(found, decomposition.factor_table(first, last, basis=basis))
 
 
+def written_factors(factors: pd.DataFrame, money: Formatter) -> pd.DataFrame:
+    """Write each factor of a change in its own unit: people, orders, money, shares."""
+    units = {"customers": count, "frequency": ratio, "basket": money}
+    by_name = {decomposition.FACTORS[key]: fmt for key, fmt in units.items()}
+    ends = [
+        alike(by_name.get(row["factor"], percent), [row["before"], row["after"]])
+        for _, row in factors.iterrows()
+    ]
+    change = alike(lambda share: percent(share, 1), factors["change"])
+    # The factor is what is kept, not what goes back.
+    names = factors["factor"].replace(decomposition.FACTORS["kept"], "Share kept after refunds")
+    before, after = ([pair[place] for pair in ends] for place in (0, 1))
+    return pd.DataFrame({"factor": names, "before": before, "after": after, "change": change})
+
+
 def _span_name(row: pd.Series) -> str:
     if row["grain"] == "month":
         return f"{row['start']:%B %Y}"
@@ -94,7 +110,7 @@ def quarters(rows: pd.DataFrame, *, most: int = 8, min_cell: int = 10) -> pd.Dat
         "frequency": rows["orders"] / rows["customers"].where(rows["customers"] > 0),
         "margin_rate": rows["margin"] / rows["margin_revenue"].where(rows["margin_revenue"] > 0),
     }
-    name = [f"{start.year} Q{start.quarter}{'' if whole else ' (in part)'}"
+    name = [f"{start.year} Q{start.quarter}{'' if whole else ' in part'}"
             for start, whole in zip(rows["start"], rows["whole"], strict=True)]  # fmt: skip
     table = pd.DataFrame({"quarter": name, **{c: rows[c] for c in ("revenue", "orders")}})
     table = table.assign(customers=rows["customers"], new_customers=rows["new_customers"], **ratios)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from helpers.show import Finding, count, label, percent
+from helpers.written import alike
 
 Money = Callable[..., str]
 
@@ -16,6 +17,11 @@ Money = Callable[..., str]
 def nothing(sentence: str) -> Finding:
     """Give the finding of a picture that cannot be drawn: only the sentence that says why."""
     return Finding("", "", sentence)
+
+
+def together(money: Money, row: pd.Series, *names: str) -> list[str]:
+    """Write amounts of one row with the same number of decimals."""
+    return alike(money, [row[name] for name in names])
 
 
 def month_of(day: object) -> str:
@@ -35,19 +41,20 @@ def _move(now: float, before: float) -> str:
 # --- 02: what customers have been worth ----------------------------------------------------------
 
 
-def month_money(months: pd.DataFrame, basis: str, money: Money) -> Finding:
-    """Revenue or margin by month, the last month against the one before."""
+def month_money(months: pd.DataFrame, basis: str, money: Money, *, warning: str = "") -> Finding:
+    """Revenue or margin by month, the last month against the one before; a warning after it."""
     if months[basis].isna().all():
         return nothing("Every month has fewer customers than may be shown.")
     now = months.iloc[-1]
     before = months[basis].iloc[-2] if len(months) > 1 else float("nan")
     best = months.loc[months[basis].idxmax()]
+    beside = f"; the month before {money(before)}" if pd.notna(before) else ""
+    brought = f"{month_of(now['start'])} brought {money(now[basis])} of {basis}{beside}."
     return Finding(
         f"{basis.capitalize()} in {month_of(now['start'])} {_move(now[basis], before)}",
         f"Bars of {basis} by month; {month_of(now['start'])} {money(now[basis])}, the best month "
         f"{month_of(best['start'])} with {money(best[basis])}.",
-        f"{month_of(now['start'])} brought {money(now[basis])} of {basis}; the month before "
-        f"{money(before)}.",
+        f"{brought} {warning}".strip(),
     )
 
 
@@ -78,6 +85,7 @@ def payback(economics: pd.DataFrame, money: Money) -> Finding:
     total = economics.loc["blended"]
     if pd.isna(total["ltv"]):
         return nothing(f"What a customer earns cannot be set against its cost: {total['reason']}")
+    cost, ltv, low, high = together(money, total, "cac", "ltv", "ltv_low", "ltv_high")
     covered = "covers" if total["ltv_low"] > total["cac"] else "does not surely cover"
     when = (
         f"paid back after {int(total['payback_age'])} days"
@@ -89,9 +97,9 @@ def payback(economics: pd.DataFrame, money: Money) -> Finding:
     return Finding(
         f"What a customer earns {covered} the cost of winning one",
         f"Bars beside each other by channel: cost of acquisition and value; blended cost "
-        f"{money(total['cac'])}, value {money(total['ltv'])}.",
-        f"All channels together, a new customer cost {money(total['cac'])} and earned "
-        f"{money(total['ltv'])} ({money(total['ltv_low'])} to {money(total['ltv_high'])}): {when}.",
+        f"{cost}, value {ltv}.",
+        f"All channels together, a new customer cost {cost} and earned {ltv} ({low} to {high}): "
+        f"{when}.",
     )
 
 

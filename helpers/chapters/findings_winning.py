@@ -2,9 +2,10 @@
 
 import pandas as pd
 
-from helpers.chapters.findings import Money, month_of, nothing
+from helpers.chapters.findings import Money, month_of, nothing, together
 from helpers.measures.cac import NO_OVERHEAD
 from helpers.show import Finding, count, label, percent
+from helpers.written import alike
 
 NO_SPEND = (
     "No marketing spend is recorded, so there is no cost of a customer, a click or a lead. A table "
@@ -25,7 +26,9 @@ def cost_by_channel(channels: pd.DataFrame, ways: pd.DataFrame, money: Money) ->
     if known.empty:
         return nothing(f"No channel with spend has enough new customers to be shown. {words}")
     low, high = known.iloc[0], known.iloc[-1]
-    title = f"A customer of {low['channel']} costs {money(low['cac'])}"
+    ends = ("cac", "cac_low", "cac_high")
+    texts = alike(money, [each[name] for each in (low, high) for name in ends])
+    title = f"A customer of {low['channel']} costs {texts[0]}"
     if len(known) > 1 and high["cac_low"] > low["cac_high"]:
         title = f"A customer costs more in {high['channel']} than in {low['channel']}"
     elif len(known) > 1:
@@ -33,22 +36,19 @@ def cost_by_channel(channels: pd.DataFrame, ways: pd.DataFrame, money: Money) ->
     return Finding(
         title[:90],
         f"Points with intervals of cost per new customer by channel: {low['channel']} "
-        f"{money(low['cac'])}, {high['channel']} {money(high['cac'])}.",
-        f"A new customer cost {money(low['cac'])} in {label(low['channel'])} "
-        f"({money(low['cac_low'])} to {money(low['cac_high'])}) and {money(high['cac'])} in "
-        f"{label(high['channel'])} ({money(high['cac_low'])} to {money(high['cac_high'])}). "
-        f"{words}",
+        f"{texts[0]}, {high['channel']} {texts[3]}.",
+        f"A new customer cost {texts[0]} in {label(low['channel'])} ({texts[1]} to {texts[2]}) "
+        f"and {texts[3]} in {label(high['channel'])} ({texts[4]} to {texts[5]}). {words}",
     )
 
 
 def ways_sentence(ways: pd.DataFrame, money: Money) -> str:
     """Say what a customer costs by each way to count it, and which way is not known."""
     rows = ways.set_index("way")
-    known = [
-        f"{way} {money(row['cac'])} ({money(row['low'])} to {money(row['high'])})"
-        for way, row in rows.iterrows()
-        if pd.notna(row["cac"])
-    ]
+    known = []
+    for way, row in rows[rows["cac"].notna()].iterrows():
+        each, low, high = together(money, row, "cac", "low", "high")
+        known.append(f"{way} {each} ({low} to {high})")
     span = f"From {month_of(rows['first_month'].iloc[0])} to {month_of(rows['last_month'].iloc[0])}"
     said = f"{span}, a customer cost: {', '.join(known)}." if known else rows["reason"].iloc[0]
     if rows.loc["fully loaded", "reason"] == NO_OVERHEAD:

@@ -13,6 +13,7 @@ from helpers.measures.ltv import FormulaValue
 from helpers.measures.repurchase import Churn
 from helpers.show import Finding, count, percent, ratio
 from helpers.sliders import Lever, as_it_is
+from helpers.written import alike
 
 
 def windows(table: pd.DataFrame, money: Money) -> str:
@@ -30,9 +31,10 @@ def windows(table: pd.DataFrame, money: Money) -> str:
             f"Windows of {count(first['days'])} to {count(last['days'])} days can be tried, and "
             f"the formula has no value for all of them: {why}"
         )
+    short, long = alike(money, [first["value"], last["value"]])
     return (
-        f"With a window of {count(first['days'])} days the formula says {money(first['value'])}, "
-        f"with {count(last['days'])} days {money(last['value'])}: "
+        f"With a window of {count(first['days'])} days the formula says {short}, "
+        f"with {count(last['days'])} days {long}: "
         f"{ratio(last['value'] / first['value'])} times as much, from the same purchases."
     )
 
@@ -63,7 +65,8 @@ def jumps(table: pd.DataFrame, money: Money, *, cap: float) -> str:
     kinds = [known[known["kind"] == kind]["value"] for kind in ("of the month", "smoothed")]
     if min(map(len, kinds)) < 2:
         return "Too few months have a churn to show what smoothing does."
-    words = [f"{money(each.min())} to {money(each.max())}" for each in kinds]
+    ends = alike(money, [end for each in kinds for end in (each.min(), each.max())])
+    words = [f"{ends[0]} to {ends[1]}", f"{ends[2]} to {ends[3]}"]
     capped = int((known["note"].str.contains("cap", na=False)).sum())
     tail = f" The cap of {cap:g} months was used {count(capped)} times." if capped else ""
     return (
@@ -109,14 +112,14 @@ def one_rate_or_many(table: pd.DataFrame, observed: pd.Series, money: Money) -> 
         for _, row in table.iloc[:-1].iterrows()
         if made["value"] > 0 and pd.notna(row["value"])
     ]
+    whole, brought = alike(money, [made["value"], observed["per_customer"]])
     seen = (
-        f" By day {int(observed['horizon'])} customers have brought "
-        f"{money(observed['per_customer'])}, with no assumption."
+        f" By day {int(observed['horizon'])} customers have brought {brought}, with no assumption."
         if pd.notna(observed["per_customer"])
         else ""
     )
     return (
-        f"If each customer has an own rate of leaving, a new one is worth {money(made['value'])} "
+        f"If each customer has an own rate of leaving, a new one is worth {whole} "
         f"over a whole life. Against that, one rate for all is {'; '.join(parts)}.{seen}"
     )
 
@@ -127,12 +130,13 @@ def sensitivity(levers: Sequence[Lever], value: FormulaValue, money: Money) -> F
         return nothing(f"Without a formula value there is nothing to vary. {value.reason}")
     base = as_it_is(levers)
     least = {lever.label: formula(**{**base, lever.name: lever.low}) for lever in levers}
+    now, *texts = alike(money, [value.value, *least.values()])
+    texts = dict(zip(least, texts, strict=True))
     return Finding(
-        f"Cutting churn by {percent(MOVED, 0)} takes the formula from {money(value.value)} to "
-        f"{money(least['Churn'])}",
+        f"Cutting churn by {percent(MOVED, 0)} takes the formula from {now} to {texts['Churn']}",
         f"Three panels of the formula's value against churn, spend and margin rate; at "
         f"{percent(MOVED, 0)} less: "
-        f"{', '.join(f'{name} {money(amount)}' for name, amount in least.items())}.",
+        f"{', '.join(f'{name} {amount}' for name, amount in texts.items())}.",
         "Spend and margin move the value in proportion. Churn works as one over itself: the lower "
         "it is already, the more the next point brings, and the more an error in it costs.",
     )
@@ -158,11 +162,11 @@ def formula_terms(value: FormulaValue, churn: Churn, simple: dict[str, float], m
     """Write the simple customer value with its figures: order value x frequency x lifespan."""
     if value.reason or not np.isfinite(simple["value"]):
         return f"The simple customer value cannot be given. {value.reason or churn.reason}"
+    order, revenue, worth = alike(money, [simple["apv"], simple["value"], value.value])
     return (
-        f"Order value {money(simple['apv'])} x {ratio(simple['pf'], 2)} purchases per active month "
-        f"x {simple['months']:.1f} months of life = {money(simple['value'])} of revenue; times "
-        f"the margin rate of {percent(value.margin_rate, 1)} it is the formula's "
-        f"{money(value.value)}."
+        f"Order value {order} x {ratio(simple['pf'], 2)} purchases per active month x "
+        f"{simple['months']:.1f} months of life = {revenue} of revenue; times the margin rate of "
+        f"{percent(value.margin_rate, 1)} it is the formula's {worth}."
     )
 
 

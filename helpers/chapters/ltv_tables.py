@@ -6,6 +6,7 @@ from helpers.errors import UsageError
 from helpers.measures import ltv, metrics, repurchase
 from helpers.measures.withheld import withhold
 from helpers.show import count, months, percent, ratio
+from helpers.written import alike
 
 REPEAT_DAYS = (30, 60, 90, 180, 365)
 
@@ -74,7 +75,8 @@ def repeat_shares(gaps: pd.DataFrame, *, min_cell: int = 10) -> pd.DataFrame:
         columns=["days", "within", "share", "low", "high", "observed"],
     )
     few = table["observed"] < min_cell
-    return table.assign(**{name: table[name].mask(few) for name in ("share", "low", "high")})
+    hidden = {name: table[name].mask(few) for name in ("share", "low", "high")}
+    return table.assign(**hidden, observed=table["observed"].mask(few & (table["observed"] > 0)))
 
 
 def formula_table(
@@ -91,13 +93,17 @@ def formula_table(
     if window.days is None:
         return pd.DataFrame([("Formula LTV", "no figure", window.reason)], columns=_FORMULA)
     value, churn = ltv.ltv_formula_history(periods, gaps, window_days=window.days, parts=parts)
+    if churn.rate > 1:
+        return pd.DataFrame(
+            [("Formula LTV", "no figure", _all_lost(window.days))], columns=_FORMULA
+        )
     lost = f"no purchase for {count(window.days)} days"
     rows = [
         ("A customer counts as lost after", lost,
          f"{percent(window.quantile)} of repeat purchases come sooner; "
          f"{percent(window.come_back)} of those called lost come back later"),
         ("Churn", percent(churn.rate, 1), "lost / active customer-months"),
-        ("Lifetime", months(value.cycles), "1 / churn"),
+        ("Lifetime", months(ltv.divided(1.0, churn.rate)), "1 / churn"),
         ("Revenue per active customer and month", money(value.arpu), "revenue / active months"),
         ("Margin rate", percent(value.margin_rate), "margin / revenue whose cost is known"),
         ("Formula LTV", _with_interval(value, money), value.reason or value.formula),
@@ -110,11 +116,20 @@ def formula_table(
 _FORMULA = ["what", "figure", "how"]
 
 
+def _all_lost(days: int) -> str:
+    """Say why a window that loses everybody within a month is none."""
+    return (
+        f"By the waits seen so far, whoever has not bought for {count(days)} days would count as "
+        "lost, and so everybody within a month: history is too short to tell."
+    )
+
+
 def _with_interval(value: ltv.FormulaValue, money) -> str:
     """Write a formula value with the interval that churn gives it."""
     if pd.isna(value.low):
         return money(value.value)
-    return f"{money(value.value)} ({money(value.low)} to {money(value.high)})"
+    figure, low, high = alike(money, [value.value, value.low, value.high])
+    return f"{figure} ({low} to {high})"
 
 
 def formula_sentence(periods: pd.DataFrame, gaps: pd.DataFrame, observed: pd.Series, money) -> str:
@@ -122,15 +137,18 @@ def formula_sentence(periods: pd.DataFrame, gaps: pd.DataFrame, observed: pd.Ser
     window = repurchase.inactivity_window(gaps)
     if window.days is None:
         return f"The formula cannot be used: {window.reason}"
-    value, _ = ltv.ltv_formula_history(periods, gaps, window_days=window.days)
+    value, churn = ltv.ltv_formula_history(periods, gaps, window_days=window.days)
+    if churn.rate > 1:
+        return f"The formula cannot be used: {_all_lost(window.days)}"
     if value.reason:
         return f"The formula cannot be used: {value.reason}"
     if pd.isna(observed["per_customer"]):
         return f"The formula says {money(value.value)}; no cohort is old enough to hold it against."
     times = ratio(value.value / observed["per_customer"])
+    said, seen = alike(money, [value.value, observed["per_customer"]])
     return (
-        f"The formula says {money(value.value)} for a whole lifetime of {months(value.cycles)}; "
-        f"customers have brought {money(observed['per_customer'])} by day "
+        f"The formula says {said} for a whole lifetime of {months(value.cycles)}; "
+        f"customers have brought {seen} by day "
         f"{int(observed['horizon'])}, so the formula is {times} times what was seen by then."
     )
 

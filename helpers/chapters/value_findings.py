@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from helpers.chapters.change_tables import Moved
-from helpers.chapters.findings import Money, month_of, nothing
+from helpers.chapters.findings import Money, month_of, nothing, together
 from helpers.show import Finding, count, label, percent, ratio
+from helpers.written import alike
 
 
 def family(long: pd.DataFrame, money: Money) -> Finding:
@@ -17,13 +18,16 @@ def family(long: pd.DataFrame, money: Money) -> Finding:
     last = known[known["horizon"] == age].set_index("measure")["per_customer"]
     missing = long[long["per_customer"].isna() & (long["cohorts"] > 0)]
     why = " ".join(dict.fromkeys(missing["reason"]))
-    parts = ", ".join(f"{money(amount)} {_of(name)}" for name, amount in last.items())
     first, end = (known[known["horizon"] == age].iloc[place] for place in (0, -1))
-    band = f"The 95% interval {_of(end['measure'])} is {money(end['low'])} to {money(end['high'])}."
-    title = f"By day {age} a customer has brought {money(last.iloc[0])} of {last.index[0]}"
+    *each, low, high = alike(money, [*last, end["low"], end["high"]])
+    parts = ", ".join(
+        f"{amount} {_of(name)}" for name, amount in zip(last.index, each, strict=True)
+    )
+    band = f"The 95% interval {_of(end['measure'])} is {low} to {high}."
+    title = f"By day {age} a customer has brought {each[0]} of {last.index[0]}"
     if len(last) > 1:
         title = (
-            f"Of {money(last.iloc[0])} a customer paid by day {age}, {money(last.iloc[-1])} is "
+            f"Of {each[0]} a customer paid by day {age}, {each[-1]} is "
             f"{end['measure'] if end['measure'] == 'margin' else 'left after service'}"
         )
     return Finding(
@@ -46,13 +50,13 @@ def three_steps(table: pd.DataFrame, cohort: object, value: str, money: Money) -
         why = table["reason"].iloc[0] if len(table) else "No cohort has a whole month."
         return nothing(f"No cohort can be followed. {why}")
     last = known.iloc[-1]
+    each, low, high = together(money, last, "per_customer", "low", "high")
     return Finding(
-        f"Customers of {month_of(cohort)} have brought {money(last['per_customer'])} each",
+        f"Customers of {month_of(cohort)} have brought {each} each",
         f"Line with band of cumulative {value} per customer of one cohort by month, up to "
-        f"{money(last['per_customer'])} in month {int(last['age'])}.",
+        f"{each} in month {int(last['age'])}.",
         f"{money(last['amount'])} of {value} so far / {count(last['customers'])} customers who "
-        f"joined in {month_of(cohort)} = {money(last['per_customer'])} (95% interval "
-        f"{money(last['low'])} to {money(last['high'])}).",
+        f"joined in {month_of(cohort)} = {each} (95% interval {low} to {high}).",
     )
 
 
@@ -61,17 +65,18 @@ def drivers(row: pd.Series, outside: float, basis: str, money: Money) -> str:
     if not row["contacts"] > 0:
         stands = "so margin stands for value"
         if basis != "margin":
-            stands = "and margin is not known either, so revenue stands for value"
+            stands = "and too little is known of margin, so revenue stands for value"
         return (
             f"No cost to serve is recorded, {stands}. A table service_costs (customer_id, at, "
             "amount) turns this on."
         )
     each = [row["amount"] / row[name] if row[name] > 0 else np.nan
             for name in ("orders", "active_months")]  # fmt: skip
+    per_order, per_month = alike(money, each)
     rest = f" {money(outside)} belongs to nobody with an order by then, and is in no value here."
     return (
         f"Serving customers cost {money(row['amount'])} in {count(row['contacts'])} entries: "
-        f"{money(each[0])} per order, {money(each[1])} per customer and month with an order. "
+        f"{per_order} per order, {per_month} per customer and month with an order. "
         "Each entry is charged to its own customer on its day; shipping and payment fees are in "
         f"the margin already.{rest if round(outside, 2) else ''}"
     )
@@ -87,6 +92,8 @@ def segments(rows: pd.DataFrame, what: str, basis: str, money: Money) -> Finding
     low = known.loc[known["per_customer"].idxmin()]
     apart = high["low"] > low["high"]
     names = [label(each["value"], 24) for each in (high, low)]
+    ends = ("per_customer", "low", "high")
+    texts = alike(money, [each[name] for each in (high, low) for name in ends])
     title = f"By {what}: {high['value']} is worth more than {low['value']}"
     if not apart or len(title) > 90:
         title = f"Segments by {what} {'differ' if apart else 'are not clearly apart'}"
@@ -97,10 +104,9 @@ def segments(rows: pd.DataFrame, what: str, basis: str, money: Money) -> Finding
     return Finding(
         title[:90],
         f"Points with intervals of {basis} per customer by {what}: {high['value']} "
-        f"{money(high['per_customer'])}, {low['value']} {money(low['per_customer'])}.",
-        f"{names[0]}: {money(high['per_customer'])} ({money(high['low'])} to "
-        f"{money(high['high'])}, {count(high['customers'])} customers); {names[1]}: "
-        f"{money(low['per_customer'])} ({money(low['low'])} to {money(low['high'])}, "
+        f"{texts[0]}, {low['value']} {texts[3]}.",
+        f"{names[0]}: {texts[0]} ({texts[1]} to {texts[2]}, {count(high['customers'])} "
+        f"customers); {names[1]}: {texts[3]} ({texts[4]} to {texts[5]}, "
         f"{count(low['customers'])}). The best and the worst of {count(len(known))} differ by "
         f"chance, too.{member}",
     )
@@ -246,10 +252,10 @@ def customer_list(moments: pd.Series, money: Money, *, min_cell: int = 10) -> st
     number = moments["customers"]
     if number < min_cell:
         return "There are too few customers to say anything of the one in the middle."
-    mean = moments["revenue"] / number
+    middle, mean = alike(money, [moments["median_revenue"], moments["revenue"] / number])
     return (
         f"The list holds {count(number)} customers. The one in the middle has brought "
-        f"{money(moments['median_revenue'])} of revenue, the mean is {money(mean)}: a few large "
-        "customers pull a mean up. It stays in the shop's folder, for its owner alone, and consent "
-        "plays no part in it, so it is not a list of whom to write to."
+        f"{middle} of revenue, the mean is {mean}: a few large customers pull a mean up. It stays "
+        "in the shop's folder, for its owner alone, and consent plays no part in it, so it is not "
+        "a list of whom to write to."
     )

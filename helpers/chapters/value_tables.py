@@ -8,11 +8,9 @@ import pandas as pd
 
 from helpers.chapters import ltv_tables
 from helpers.measures import lifetimes, ltv, repurchase
+from helpers.written import Formatter, count, percent
 
 MEASURES = {"revenue": "revenue", "margin": "margin", "net": "after service"}
-_KEYS = ("revenue", "margin", "after_service")
-_ENDS = [f"{name}_{end}" for name in _KEYS for end in ("low", "high")]
-FAMILY_MONEY = (*MEASURES.values(), *_ENDS)
 
 
 def family(
@@ -40,16 +38,32 @@ def family(
 
 
 def family_table(long: pd.DataFrame) -> pd.DataFrame:
-    """Set the family out by age: the three values, customers, cohorts, coverage, and intervals."""
-    first = long[long["measure"] == "revenue"].set_index("horizon")
+    """Set the family out by age: the values, the interval of the last, who, the rest.
+
+    A value that is known at no age has no columns, nor has coverage where no cost is known.
+    """
     wide = {name: long[long["measure"] == name].set_index("horizon") for name in MEASURES.values()}
-    table = pd.DataFrame({name: part["per_customer"] for name, part in wide.items()})
+    first, coverage = wide["revenue"], wide["margin"]["coverage"]
+    known = [name for name, part in wide.items() if part["per_customer"].notna().any()]
+    known = known or ["revenue"]
+    table = pd.DataFrame({name: wide[name]["per_customer"] for name in known})
+    ends = {
+        name: {f"{name.replace(' ', '_')}_{end}": wide[name][end] for end in ("low", "high")}
+        for name in known
+    }
+    table = table.assign(**ends[known[-1]])
     table = table.assign(customers=first["customers"], cohorts=first["cohorts"])
-    table["coverage"] = wide["margin"]["coverage"]
-    for name, part in wide.items():
-        key = name.replace(" ", "_")
-        table = table.assign(**{f"{key}_low": part["low"], f"{key}_high": part["high"]})
+    if coverage.max() > 0:
+        table = table.assign(coverage=coverage)
+    for name in known[:-1]:
+        table = table.assign(**ends[name])
     return table.rename_axis("age in days").reset_index()
+
+
+def family_formats(table: pd.DataFrame, money: Formatter) -> dict[str, Formatter]:
+    """Say how each column of `family_table` is written."""
+    fixed = {"age in days": count, "customers": count, "cohorts": count, "coverage": percent}
+    return {name: fixed.get(name, money) for name in table.columns}
 
 
 def unserved(service: pd.DataFrame, served_ages: pd.DataFrame) -> float:
@@ -214,7 +228,8 @@ def lifetime_table(
     ``retained`` is `retention_months`; what cannot be told is missing.
     """
     mean = life.restricted
-    month = 365.25 / 12
+    # A history so short that everybody is lost within a month tells no lifetime.
+    month = 365.25 / 12 if not churn.rate > 1 else np.nan
     smooth = retained["churn_smooth"].dropna()
     rows = [
         ("Lifetime of those who ended (LD), mean", life.mean_ended, np.nan, np.nan,

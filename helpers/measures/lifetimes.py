@@ -41,6 +41,10 @@ def windows(
         value, churn = ltv.ltv_formula_history(
             periods, gaps, window_days=max(window.days, 1), parts=parts
         )
+        if churn.rate > 1:
+            short = "History is too short: everybody would be lost within a month."
+            rows.append((quantile, window.days, *[np.nan] * 6, short))
+            continue
         months = ltv.divided(1.0, churn.rate)
         rows.append((quantile, window.days, window.come_back, churn.rate, churn.low, churn.high,
                      months, value.value, value.reason))  # fmt: skip
