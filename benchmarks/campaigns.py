@@ -324,7 +324,7 @@ the groups. Made by `make bench-campaigns`.
 
 @click.command()
 @click.option("--tests", default=1000, show_default=True, help="tests of each size and lift")
-@click.option("--lives", default=6, show_default=True, help="campaigns over customers' lives")
+@click.option("--lives", default=12, show_default=True, help="campaigns over customers' lives")
 @click.option("--customers", default=100_000, show_default=True, help="customers of a life")
 @click.option("--seed", default=20260630, show_default=True)
 @click.option("--write/--no-write", default=True, help="write reports/benchmarks/campaigns.md")

@@ -70,7 +70,7 @@ FLOW = [
     "chapters.alerts", "chapters.in_short", "chapters.spending", "chapters.trials", "chapters.trial_checks",
     "chapters.trial_readouts", "chapters.trial_values", "chapters.trial_cards",
     "chapters.trial_designs", "chapters.trial_targets", "chapters.uplift_tables",
-    "chapters.uplift_values",
+    "chapters.uplift_clv",
     "chapters.beliefs", "chapters.cautions", "chapters.findings", "chapters.value_findings",
     "chapters.formula_findings", "chapters.intake_findings", "chapters.findings_winning",
     "chapters.findings_forecast", "chapters.forecast_levers", "chapters.findings_responses",

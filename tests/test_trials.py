@@ -10,8 +10,8 @@ from helpers.chapters import (
     trial_designs,
     trial_readouts,
     trial_values,
+    uplift_clv,
     uplift_tables,
-    uplift_values,
 )
 from helpers.chapters.trials import KINDS, load_trials, pairs
 from helpers.errors import DataError, UsageError
@@ -259,8 +259,8 @@ def test_what_cannot_be_read_is_withheld_with_its_reason(shop, spoil, reason):
     assert "No effect is shown" in uplift_tables.warned(study, read)
     assert uplift_tables.withheld([read])["reason"].str.contains(reason, regex=False).all()
     assert uplift_tables.metrics(study, read).empty and uplift_tables.windows(read).empty
-    assert uplift_values.valued(study, read) is None
-    assert "withheld" in uplift_values.summary(study, read)
+    assert uplift_clv.valued(study, read) is None
+    assert "withheld" in uplift_clv.summary(study, read)
 
 
 def test_one_whale_is_said_and_capped_alike_in_all_arms(shop):
@@ -290,7 +290,7 @@ def test_negative_margins_have_an_effect_but_no_relative_one(shop):
 def test_the_decision_card_says_what_was_declared_before_what_was_found(shop):
     _, study, reads = shop
     read = reads["fair"]
-    card, [found] = uplift_values.card(study, read).set_index("what")["mail"], read.cards
+    card, [found] = uplift_clv.card(study, read).set_index("what")["mail"], read.cards
     assert list(card.index)[:3] == ["hypothesis", "read by", "rule"] and len(card) <= 12
     assert card["read by"].endswith(f"{read.trial.window} days")
     assert card["verdict"] == found.verdict and card["customers"] == "30"
@@ -299,7 +299,7 @@ def test_the_decision_card_says_what_was_declared_before_what_was_found(shop):
     # A campaign without cost has no return on it, and one that is withheld no figure at all.
     assert "cost nothing" in card["margin per unit spent"] or found.cost > 0
     spoilt = next(each for each in reads.values() if each.fault)
-    held = uplift_values.card(study, spoilt).set_index("what")
+    held = uplift_clv.card(study, spoilt).set_index("what")
     assert "withheld" in held.loc["verdict"].iloc[0] and "net gain" not in held.index
 
 
@@ -384,7 +384,7 @@ def test_a_shop_without_experiments_says_what_it_takes(make_shop):
         uplift_tables.rule,
         uplift_tables.warned,
         uplift_tables.look,
-        uplift_values.summary,
+        uplift_clv.summary,
     ):
         assert "No experiment is recorded" in say(study, None)
     assert uplift_tables.metrics(study, None).empty

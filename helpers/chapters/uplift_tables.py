@@ -1,6 +1,6 @@
 """Frames and sentences of the campaign uplift notebook, also where there is nothing to read.
 
-What customers are worth, whom to pick and what is decided is in `uplift_values`.
+What customers are worth, whom to pick and what is decided is in `uplift_clv`.
 """
 
 import pandas as pd
