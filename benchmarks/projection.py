@@ -155,11 +155,11 @@ def cells(shops: int, size: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]
     def sums(values: np.ndarray) -> np.ndarray:
         return np.stack([np.bincount(deal, each, shops) for each in values.T], axis=1)
 
-    def money(values: np.ndarray) -> tuple:
+    def money(values: np.ndarray, *, one_step: bool) -> tuple:
         powers = [sums(values**power) for power in (1, 2, 3)]
-        return mean_interval(powers[0], powers[1], size, cubes=powers[2])
+        return mean_interval(*powers[:2], size, cubes=powers[2], one_step=one_step)
 
-    step, total = money(margin), money(cumulative)
+    step, total = money(margin, one_step=True), money(cumulative, one_step=False)
     lines = []
     for name, found, true in (
         ("Retention (Wilson)", wilson(sums(active), size), active.mean(axis=0)),

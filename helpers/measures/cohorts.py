@@ -167,13 +167,15 @@ def _coverage(rows: pd.DataFrame, measure: str) -> float:
     return float(known / revenue) if revenue > 0 else np.nan
 
 
-def _estimate(measure: str, sums: list[np.ndarray], n: np.ndarray, level: float) -> Interval:
+def _estimate(
+    measure: str, sums: list[np.ndarray], n: np.ndarray, level: float, *, cumulative: bool
+) -> Interval:
     if measure in RATIOS:
         return ratio_interval(*sums, n, level=level)
     amounts, squares, cubes = sums
     if measure == "retention":
         return wilson(amounts, n, level=level)
-    return mean_interval(amounts, squares, n, cubes=cubes, level=level)
+    return mean_interval(amounts, squares, n, cubes=cubes, one_step=not cumulative, level=level)
 
 
 def triangle(
@@ -227,7 +229,9 @@ def triangle(
     if coverage == 0:
         amounts = np.full_like(amounts, np.nan)
     n = np.broadcast_to(sizes.to_numpy(dtype=float)[:, None], amounts.shape)
-    cells = _blank_start(_estimate(measure, [amounts, *powers], n, level), measure)
+    cells = _blank_start(
+        _estimate(measure, [amounts, *powers], n, level, cumulative=cumulative), measure
+    )
     hidden = ~complete.to_numpy(dtype=bool) | (states.to_numpy() == "suppressed")
 
     def frame(numbers: np.ndarray) -> pd.DataFrame:
@@ -236,7 +240,7 @@ def triangle(
 
     eligible = states.isin(["", "small"]).to_numpy()
     *sums, members = [np.where(eligible, x, 0).sum(axis=0) for x in (amounts, *powers, n)]
-    pool = _blank_start(_estimate(measure, sums, members, level), measure)
+    pool = _blank_start(_estimate(measure, sums, members, level, cumulative=cumulative), measure)
     pooled = {"value": pool.value, "low": pool.low, "high": pool.high}
     pooled |= {"customers": members.astype(int), "cohorts": eligible.sum(axis=0)}
     return Triangle(

@@ -59,7 +59,13 @@ def wilson(successes: object, n: object, *, level: float = 0.95) -> Interval:
 
 
 def mean_interval(
-    total: object, squares: object, n: object, *, cubes: object = None, level: float = 0.95
+    total: object,
+    squares: object,
+    n: object,
+    *,
+    cubes: object = None,
+    one_step: bool = False,
+    level: float = 0.95,
 ) -> Interval:
     """Between which amounts does the mean per customer lie?
 
@@ -67,7 +73,9 @@ def mean_interval(
     Student's t is corrected for skewness twice: by Hall's transformation (J. R. Statist. Soc. B 54,
     1992), and by counting fewer degrees of freedom than n - 1, as a long tail makes the variance
     itself uncertain (`_effective`). Spend has such a tail, and without both the interval of a
-    hundred customers holds the truth in 9 samples of 10 and misses on the low side. Customers
+    hundred customers holds the truth in 9 samples of 10 and misses on the low side. In ``one_step``
+    of a cohort's life most customers bring nothing: the variance then follows the mean, which
+    Hall's transformation knows, and degrees of freedom are not counted off on top. Customers
     without activity count through n. The interval is missing with fewer than two customers, and
     where all have the same amount, for then the spread says nothing.
     """
@@ -85,7 +93,8 @@ def mean_interval(
         third = np.asarray(cubes, dtype=float) - 3 * mean * squares + 2 * n * mean**3
         # The sample's own skewness is too small; with two customers there is none.
         skew = third / n / (spread / n) ** 1.5 * np.sqrt(n * (n - 1)) / np.maximum(n - 2, 1)
-        up, down = _unskewed(skew, n, stats.t.ppf((1 + level) / 2, _effective(skew, dof)))
+        worth = dof if one_step else _effective(skew, dof)
+        up, down = _unskewed(skew, n, stats.t.ppf((1 + level) / 2, worth))
     return Interval(mean, se, mean - down * se, mean + up * se)
 
 
