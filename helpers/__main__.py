@@ -243,21 +243,23 @@ def forget(shop: str, ids_file: str) -> None:
 
 @main.command()
 @_JOBS
-def refresh(jobs: int) -> None:
-    """Run the committed notebooks again and store their outputs."""
+@click.argument("notebooks", nargs=-1)
+def refresh(notebooks: tuple[str, ...], jobs: int) -> None:
+    """Run committed notebooks (03 05; default: all) again and store their outputs."""
     from helpers import workbench
 
-    changed = _stoppable(lambda: workbench.refresh(jobs=jobs or 0, progress=Progress()))
+    changed = _stoppable(lambda: workbench.refresh(notebooks, jobs=jobs or 0, progress=Progress()))
     click.echo(f"stored: {', '.join(changed)}" if changed else "nothing changed")
 
 
 @main.command()
 @_JOBS
-def check(jobs: int) -> None:
-    """Run the committed notebooks and compare; exit 1 if a stored output is not true."""
+@click.argument("notebooks", nargs=-1)
+def check(notebooks: tuple[str, ...], jobs: int) -> None:
+    """Run committed notebooks and compare; exit 1 if a stored output is not true."""
     from helpers import workbench
 
-    found = _stoppable(lambda: workbench.check(jobs=jobs or 0, progress=Progress()))
+    found = _stoppable(lambda: workbench.check(notebooks, jobs=jobs or 0, progress=Progress()))
     for line in found:
         click.echo(line)
     if found:

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from helpers.contract.shop import ROOT, load_shop
-from helpers.errors import WorkbookError
+from helpers.errors import UsageError, WorkbookError, nearest
 from helpers.records import (
     read_months,
     read_notebook,
@@ -32,13 +32,16 @@ from helpers.runs.month import default_jobs, silent
 from helpers.runs.steps import Progress
 
 
-def refresh(*, jobs: int = 0, progress: Progress = silent) -> list[str]:
+def refresh(
+    notebooks: Sequence[str] = (), *, jobs: int = 0, progress: Progress = silent
+) -> list[str]:
     """Run the committed notebooks again with their defaults and store them; name what changed.
 
-    They are stored only if all of them ran. Raises WorkbookError if one fails.
+    ``notebooks`` names some (03, or 03_cohort_analysis); none: all of them. They are stored only
+    if all that were asked for ran. Raises WorkbookError if one fails.
     """
     changed = []
-    for name, notebook in run_committed(jobs=jobs, progress=progress).items():
+    for name, notebook in run_committed(notebooks, jobs=jobs, progress=progress).items():
         path = ROOT / "notebooks" / f"{name}.ipynb"
         fresh = path.with_name(f".{name}.new")
         _write(notebook, fresh)
@@ -50,13 +53,15 @@ def refresh(*, jobs: int = 0, progress: Progress = silent) -> list[str]:
     return changed
 
 
-def check(*, jobs: int = 0, progress: Progress = silent) -> list[str]:
-    """Run the committed notebooks elsewhere and list the cells whose outputs are no longer true.
+def check(
+    notebooks: Sequence[str] = (), *, jobs: int = 0, progress: Progress = silent
+) -> list[str]:
+    """Run committed notebooks elsewhere and list the cells whose outputs are no longer true.
 
     Pictures are not compared: their numbers stand in a table or a sentence beside them.
     """
     found = []
-    for name, notebook in run_committed(jobs=jobs, progress=progress).items():
+    for name, notebook in run_committed(notebooks, jobs=jobs, progress=progress).items():
         committed = read_notebook(ROOT / "notebooks" / f"{name}.ipynb")
         found += [f"{name}: {cell}" for cell in different_cells(committed, notebook)]
     return found
@@ -75,15 +80,22 @@ def different_cells(committed: Mapping, fresh: Mapping) -> list[str]:
     return names
 
 
-def run_committed(*, jobs: int = 0, progress: Progress = silent) -> dict[str, dict]:
-    """Run the committed notebooks with their defaults, each in a clean kernel; give the results.
+def run_committed(
+    notebooks: Sequence[str] = (), *, jobs: int = 0, progress: Progress = silent
+) -> dict[str, dict]:
+    """Run committed notebooks with their defaults, each in a clean kernel; give the results.
 
-    06 reads the records of the notebooks just run, and of earlier months only what is committed:
-    months published on this machine never reach the committed outputs.
+    06 reads the records of the notebooks just run, or as they are stored, and of earlier months
+    only what is committed: months published on this machine never reach the committed outputs.
     """
+    waiting = _chosen(notebooks)
+    done = {
+        step.name: read_notebook(ROOT / "notebooks" / f"{step.name}.ipynb")
+        for step in PLAN
+        if step not in waiting
+    }
+    stored = set(done)
     kernels.load_engine()
-    done: dict[str, dict] = {}
-    waiting = list(PLAN)
     with (
         tempfile.TemporaryDirectory(prefix="ltv-") as scratch,
         one_run(work_folder(), "committed", "notebooks"),
@@ -100,7 +112,18 @@ def run_committed(*, jobs: int = 0, progress: Progress = silent) -> dict[str, di
                     for step in ready
                 }
                 done |= {name: run.result() for name, run in runs.items()}
-    return done
+    return {name: notebook for name, notebook in done.items() if name not in stored}
+
+
+def _chosen(notebooks: Sequence[str]) -> list[Step]:
+    """Find the steps of the plan by number or name; all of them where none is named."""
+    names = [step.name for step in PLAN]
+    for name in notebooks:
+        if not any(name in (each, each[:2]) for each in names):
+            raise UsageError(
+                f"No notebook '{name}'. Notebooks: {', '.join(names)}.{nearest(name, names)}"
+            )
+    return [step for step in PLAN if not notebooks or {step.name, step.name[:2]} & set(notebooks)]
 
 
 def committed_reports(folder: Path) -> Path:

@@ -241,6 +241,18 @@ def test_refreshing_twice_changes_nothing(house):  # noqa: F811
     assert not house.reports.exists()
 
 
+def test_some_notebooks_are_refreshed_from_what_the_others_have_stored(house):  # noqa: F811
+    workbench.refresh()
+    house.ran.clear()
+    path = house.root / "notebooks" / "02_historical_ltv.ipynb"
+    path.write_text(path.read_text().replace("Recorded.", "Recorded, once."))
+    assert workbench.refresh(["03", "05_campaign_uplift"]) == []
+    assert sorted(house.ran) == ["03_cohort_analysis", "05_campaign_uplift"]
+    assert workbench.refresh(["02"]) == ["02_historical_ltv"]
+    with pytest.raises(UsageError, match="No notebook '07'"):
+        workbench.refresh(["07"])
+
+
 def test_check_names_the_cell_whose_output_is_not_true(house):  # noqa: F811
     workbench.refresh()
     path = house.root / "notebooks" / "02_historical_ltv.ipynb"
