@@ -18,7 +18,7 @@ lab: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples
 	$(BIN)/python -m helpers lab --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(ARGS)
 
 test: .venv/.tests lint
-	$(BIN)/python -m pytest $(NBVAL) --nbval-current-env -n 2 --dist loadscope tests helpers notebooks $(ARGS)
+	$(BIN)/python -m pytest $(NBVAL) --nbval-current-env -n 2 --dist loadscope --no-loadscope-reorder tests helpers notebooks $(ARGS)
 
 # Equal answers on DuckDB and PostgreSQL: needs PostgreSQL's server programs, which the tests
 # start and stop themselves. Apart from `test`, so that nothing there is passed by skipping.

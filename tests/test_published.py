@@ -59,7 +59,7 @@ class Page(html.parser.HTMLParser):
 
 
 def pages(folder: Path) -> list[Path]:
-    found = sorted(folder.rglob("*.html"))
+    found = sorted(path for path in folder.rglob("*.html") if path.name != "summary.html")
     assert len(found) >= 7
     return found
 
@@ -67,11 +67,14 @@ def pages(folder: Path) -> list[Path]:
 def test_a_month_is_whole(month):
     for name in ("index.html", "glossary.html", "manifest.json", "summary.json"):
         assert (month / name).is_file()
-    for path in month.glob("*.html"):
+    for path in pages(month):
         assert "glossary.html" in Page(path.read_text(encoding="utf-8")).links, path.name
     assert [path.stem for path in sorted(month.glob("0*.html"))] == CHAPTERS
     assert [path.stem for path in sorted((month / "notebooks").glob("*.ipynb"))] == CHAPTERS
     assert len(list((month / "tables").glob("*.csv"))) > 25
+    letter = Page((month / "summary.html").read_text(encoding="utf-8"))
+    assert not letter.links and not letter.images, "a letter does not know where the pages lie"
+    assert letter.levels.count(2) == len(CHAPTERS) + 2
 
 
 def test_pages_need_no_network_and_no_script(reports):

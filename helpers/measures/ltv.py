@@ -104,7 +104,7 @@ def pooled(rows: pd.DataFrame, ages: Iterable[int], as_of: date, value: str) -> 
     index = pd.MultiIndex.from_product([names, ages], names=["value", "age"])
     table = pd.DataFrame({name: grid.ravel() for name, grid in found.items()}, index=index)
     for name, side in (("first_cohort", 1), ("last_cohort", -1)):
-        at = ready[:, ::side].argmax(axis=1).ravel()
+        at = ready[:, ::side].argmax(axis=1).ravel() if len(cohorts) else []
         table[name] = cohorts[::side][at] if len(cohorts) else pd.NaT
     table = table.where(table["cohorts"] > 0)
     counts = {name: "int64" for name in ("customers", "cohorts") if table[name].notna().all()}
