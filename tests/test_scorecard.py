@@ -185,6 +185,12 @@ def test_what_is_not_there_is_not_fine(sample, periods):
     unknown = set(found.index[found["state"] == "not known"])
     assert unknown == {"core_below_target", "set_aside", "forecast_bias", "consent_share"}
     assert "Not checked" in alerts.sentence(found.reset_index())
+    said = "None of the 3 of 7 rules that could be checked speaks."
+    assert alerts.speaking(found.reset_index()) == said
+    none = found.assign(state="not known").reset_index()
+    assert alerts.speaking(none) == "None of the 7 rules could be checked."
+    one = found.assign(state=["alert", *found["state"][1:]]).reset_index()
+    assert alerts.speaking(one).startswith("1 of the 4 of 7 rules that could be checked speaks: ")
 
 
 @pytest.mark.parametrize(

@@ -181,12 +181,18 @@ def texts(table: pd.DataFrame) -> list[str]:
 
 
 def speaking(table: pd.DataFrame) -> str:
-    """Say how many rules speak, and which."""
-    found = table[table["state"] == ALERT]
+    """Say how many of the rules that could be checked speak, and which."""
+    found, checked = table[table["state"] == ALERT], int((table["state"] != UNKNOWN).sum())
+    if not checked:
+        return f"None of the {len(table)} rules could be checked."
+    if checked < len(table):
+        rules = f"the {checked} of {len(table)} rules that could be checked"
+    else:
+        rules = f"the {len(table)} rules"
     if found.empty:
-        return f"None of the {len(table)} rules speaks."
+        return f"None of {rules} speaks."
     names = ", ".join(_TITLES[rule].lower() for rule in found["rule"])
-    return f"{len(found)} of {len(table)} rules speak{'s' * (len(found) == 1)}: {names}."
+    return f"{len(found)} of {rules} speak{'s' * (len(found) == 1)}: {names}."
 
 
 def sentence(table: pd.DataFrame) -> str:

@@ -87,8 +87,3 @@ def _with_first(rows: pd.DataFrame, first: pd.Timestamp) -> pd.DataFrame:
     # A row of another dimension: it marks the month and is never drawn.
     mark = rows.head(1).assign(cohort=first, dimension="shop", value="shop")
     return pd.concat([rows, mark], ignore_index=True)
-
-
-def told_apart(table: pd.DataFrame) -> bool:
-    """Say whether a dimension has two values or more that may be shown, other than 'unknown'."""
-    return len(table[table["value"] != "unknown"]) >= 2
