@@ -50,7 +50,7 @@ def retention(triangle: Triangle) -> Finding:
         f"Pooled over the cohorts that lived through it, {percent(first['value'])} bought in month "
         f"{first.name} and {percent(far['value'])} in month {age} (95% interval "
         f"{percent(far['low'])} to {percent(far['high'])}, {count(far['customers'])} customers in "
-        f"{int(far['cohorts'])} cohorts).",
+        f"{_cohorts(far)}).",
     )
 
 
@@ -136,7 +136,7 @@ def chosen_triangle(triangle: Triangle, measure: str, fmt: Money, missing: str) 
         f"Heat map of the {name} by cohort and {'30-day step' if steps else 'month'} of age: "
         f"pooled {fmt(first['value'])} {start}, {value} {end}.",
         f"Pooled, the {name} is {fmt(first['value'])} {start} and {value} {end} ({interval}"
-        f"{count(far['customers'])} customers in {int(far['cohorts'])} cohorts). Later ages rest "
+        f"{count(far['customers'])} customers in {_cohorts(far)}). Later ages rest "
         "on fewer cohorts, so what is summed up may seem to fall.",
     )
 
@@ -236,3 +236,9 @@ def shortcuts(table: pd.DataFrame, age: int) -> str:
         f"yet would have said {percent(zeros, 1)}, and keeping the first cohort "
         f"{percent(kept, 1)}."
     )
+
+
+def _cohorts(pool: pd.Series) -> str:
+    """Write how many cohorts stand behind a pooled figure."""
+    number = int(pool["cohorts"])
+    return f"{number} cohort{'s' * (number != 1)}"

@@ -6,6 +6,7 @@ One function per picture: frame in, `Finding` out.
 import math
 
 import pandas as pd
+from scipy import stats
 
 from helpers.chapters import naive, reconciliation_tables
 from helpers.chapters.findings import Money, nothing
@@ -39,12 +40,13 @@ def kept(steps: pd.DataFrame, money: Money) -> Finding:
 def quiet(days: pd.DataFrame) -> Finding:
     """Orders by day over the last three months, and days without any beyond what chance gives.
 
-    Chance: with a mean of m orders a day, exp(-m) of the days have none (Poisson).
+    Chance: with a mean of m orders a day, exp(-m) of the days have none (Poisson); as many as were
+    found, or more, come once in a thousand times at the most where the export has to be looked at.
     """
     mean, empty = days["orders"].mean(), int((days["orders"] == 0).sum())
     busiest = days.loc[days["orders"].idxmax()]
     expected = len(days) * math.exp(-mean)
-    if empty > expected + 3 * math.sqrt(expected) + 1:
+    if empty and stats.poisson.sf(empty - 1, expected) < 0.001:
         title = f"{count(empty)} of the last {len(days)} days had no order: check the export"
     elif empty:
         title = f"{count(empty)} of the last {len(days)} days had no order, as chance would give"
