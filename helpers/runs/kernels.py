@@ -16,6 +16,7 @@ from typing import BinaryIO
 from helpers import errors
 from helpers.errors import WorkbookError
 from helpers.records import read_notebook
+from helpers.runs.forks import FORKS, supported
 
 CELL_SECONDS = 1800
 START_SECONDS = 120
@@ -50,7 +51,13 @@ def load_engine() -> None:
     """Import papermill once, before threads need it, and let matplotlib make its font list.
 
     Otherwise the first kernel on a new machine reports on the font list in a notebook's output.
+    What kernels import is imported meanwhile, in the process that they are forked from.
     """
+    if supported():
+        FORKS.start(kernel_environment({}))
+    # A grammar of web addresses that jsonschema checks formats with where it is found, which no
+    # notebook's schema asks for: two seconds of every import of papermill.
+    sys.modules.setdefault("rfc3987_syntax", None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import papermill  # noqa: F401
@@ -176,12 +183,20 @@ def _own_kernel(environment: dict[str, str], folder: Path, log: BinaryIO) -> typ
     """Make a kernel manager that starts this interpreter, whatever kernels the user installed."""
     from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
+    from jupyter_client.provisioning import LocalProvisioner
 
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 
     class OwnSpecs(KernelSpecManager):
         def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
             return KernelSpec(argv=argv, display_name="Python 3", language="python")
+
+    class Forked(LocalProvisioner):
+        async def launch_kernel(self, cmd: list[str], **options: object) -> dict:
+            arguments = cmd[len(argv) - 2 :]
+            self.process = FORKS.fork(arguments, env=environment, cwd=str(folder), log=log.name)
+            self.pid = self.pgid = self.process.pid
+            return self.connection_info
 
     class OwnKernel(AsyncKernelManager):
         def _kernel_spec_manager_default(self) -> KernelSpecManager:
@@ -191,6 +206,10 @@ def _own_kernel(environment: dict[str, str], folder: Path, log: BinaryIO) -> typ
             # The notebook's own folder, as in JupyterLab, so a file beside the caller's folder
             # cannot stand in for a module.
             places = {"env": environment, "cwd": str(folder), "stdout": log, "stderr": log}
+            if supported():
+                self.provisioner = Forked(
+                    kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=self
+                )
             await super().start_kernel(**options, **places)
 
     return OwnKernel
