@@ -1,13 +1,17 @@
 """The back-test: published scores, naive rules, the choice and its regret, the learner, the gate."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
-from cdnow import CUTOFF, END, cdnow_days
+from cdnow import CUTOFF, END, cdnow_days, made
 from test_forecast import per_customer
 
-from helpers.models import backtest, boosting, rules
+from helpers.errors import DataError
+from helpers.models import backtest, boosting, btyd, rules
 from helpers.models.backtest import deciles, gini, origin_days, score
+from helpers.models.forecast import states_at
 from helpers.models.rules import Origin
 
 DAYS = cdnow_days()
@@ -38,6 +42,7 @@ def origin_of(cutoff: pd.Timestamp, end: pd.Timestamp) -> Origin:
         revenue_365=rows["total_spend"],
         margin_365=0.0,
         later_margin=0.0,
+        channel="unknown",
     )
     known = DAYS[DAYS["day"] <= cutoff]
     return Origin(cutoff, end, rows, cohort_months(known))
@@ -128,6 +133,7 @@ class TestChoice:
         assert choice.best == choice.used == "Pareto/NBD"
         assert choice.beats and choice.regret >= 0
         assert any(text.startswith("boosting") for text in check.left_out)
+        assert any(text.startswith("BG/NBD by channel: All") for text in check.left_out)
 
     def test_a_naive_rule_can_win(self, origins):
         # a world in which everybody repeats the past to the letter
@@ -168,6 +174,52 @@ class TestChoice:
         parts = of.drop("total")
         assert parts["actual"].sum() == of.loc["total", "actual"] == 1882
         assert ((of["low"] < of["forecast"]) & (of["forecast"] < of["high"])).all()
+
+
+class TestByChannel:
+    def origin(self, truths, size=4000):
+        """Customers of a year, by channel, each channel with a truth of its own."""
+        rng = np.random.default_rng(31)
+        parts = []
+        for channel, truth in truths.items():
+            states = btyd.simulate_states(
+                made("BG/NBD", *truth), rng.integers(30, 52, size).astype(float), rng
+            )
+            first = CUTOFF - pd.to_timedelta(states.T * 7, "D")
+            part = {
+                "first_day": first,
+                "last_day": first + pd.to_timedelta(np.ceil(states.recency * 7), "D"),
+            }
+            x = states.frequency
+            parts.append(pd.DataFrame({**part, "frequency": x, "channel": channel}))
+        rows = pd.concat(parts, ignore_index=True)
+        x = rows["frequency"]
+        spend = pd.Series(rng.gamma(6.0, 5.0, len(rows)))
+        rows = rows.assign(spend_frequency=x, total_spend=x * spend, revenue_365=x * spend)
+        return Origin(CUTOFF, END, rows, pd.DataFrame())
+
+    def test_a_channel_gets_what_its_own_customers_do(self):
+        truths = {"search": (0.8, 6.0, 0.8, 4.0), "social": (0.5, 12.0, 2.0, 2.0)}
+        origin = self.origin(truths)
+        at = states_at(origin.rows, CUTOFF)
+        weeks = origin.days / 7
+        errors = {}
+        for name in ("BG/NBD", rules.BY_CHANNEL):
+            said = rules.rules(seasoned=False)[name][1](origin).orders
+            errors[name] = []
+            for channel, truth in truths.items():
+                own = (origin.rows["channel"] == channel).to_numpy()
+                true = btyd.expected_purchases(made("BG/NBD", *truth), at.part(own), weeks).sum()
+                errors[name].append(abs(said[own].sum() / true - 1))
+        assert max(errors[rules.BY_CHANNEL]) < 0.05 < max(errors["BG/NBD"])
+
+    def test_few_customers_share_a_channel(self):
+        origin = self.origin({"search": (0.8, 6.0, 0.8, 4.0)})
+        few = origin.rows["channel"].mask(origin.rows.index < 20, "radio")
+        with pytest.raises(DataError, match="All customers came by one channel"):
+            rules.by_channel(replace(origin, rows=origin.rows.assign(channel=None)))
+        told = rules.by_channel(replace(origin, rows=origin.rows.assign(channel=few)))
+        assert np.isfinite(told.money).all() and told.models is None
 
 
 class TestCohortBaseline:

@@ -8,7 +8,7 @@ from helpers import summaries
 from helpers.models import backtest, forecast
 from helpers.models.backtest import BackTest
 from helpers.models.calendar import SeasonCheck, check_season, season_cutoff, season_of
-from helpers.models.rules import NAIVE, Origin
+from helpers.models.rules import NAIVE, SEGMENTED, Origin
 from helpers.models.terms import Horizon
 from helpers.show import count, percent
 from helpers.study import Study
@@ -213,10 +213,14 @@ def choice_sentence(check: BackTest) -> str:
     ]
     if choice.best != choice.used:
         kind = row.loc[choice.best, "kind"]
+        means = {
+            NAIVE: "it cannot say when, or with which interval, so it is a warning that the model "
+            "is not worth its trouble",
+            SEGMENTED: "channels differ by more than histories tell, so read what is forecast for "
+            "one of them with that in mind",
+        }.get(kind, "it cannot say when, or with which interval, so it is a warning")
         parts.append(
-            f"Of all rules {choice.best} is nearest; it cannot say when, or with which interval, "
-            "so it is a warning"
-            f"{' that the model is not worth its trouble' if kind == NAIVE else ''}: "
+            f"Of all rules {choice.best} is nearest; {means}: "
             f"its error of the total is {percent(row.loc[choice.best, 'total_error'], 1)}."
         )
     if np.isfinite(choice.regret):

@@ -7,12 +7,12 @@ Positive everywhere, so nothing cancels; by Gauss and Legendre in the logarithm 
 much of it as carries weight.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from helpers.models.likelihood import distinct
+from helpers.models.likelihood import distinct, dot
 from helpers.models.states import States
 
 _FADED = 40.0  # what has decayed by e^40 no longer counts among double-precision numbers
@@ -49,7 +49,9 @@ def _nodes(decay: Decay, start: np.ndarray, end: np.ndarray, rule: tuple) -> tup
         reach = np.minimum(
             at_a * np.expm1(_FADED / decay.A), at_b * np.expm1(_FADED / (decay.S + 1))
         )
-    span = np.log1p(np.minimum(end - start, reach) / short)[..., None]
+    gap = end - start  # where none fades out within it, its nodes are the same for every A
+    gap = gap if (reach >= gap).all() else np.minimum(gap, reach)
+    span = np.log1p(gap / short)[..., None]
     v = span * rule[0]
     gone = short[..., None] * np.expm1(v)
     grown_a = np.log1p(gone / at_a[..., None])
@@ -74,17 +76,17 @@ def decay_integral(decay: Decay, start: np.ndarray, end: np.ndarray) -> np.ndarr
 
 # --- with derivatives, for the likelihood --------------------------------------------------------
 
-Sums = Callable[[np.ndarray], np.ndarray]
+Sums = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 Integrals = Callable[..., tuple[np.ndarray, Sums]]
 
 
 def decay_integrals(states: States, scale: float) -> Integrals:
     """Prepare the integrals from recency to T of all states, in time divided by ``scale``.
 
-    Returns a function of (r, alpha, s, beta, stays) that gives I of each state, with A = r + x and
-    S = s, and a function that sums over states with given weights I and the integrals of
-    ln(alpha + u), A / (alpha + u), ln(beta + u) and 1 / (beta + u), all that a gradient needs.
-    ``stays``: how far both survivals have decayed between recency and T.
+    Returns a function of (r, alpha, s, beta), with A = r + x and S = s, that gives of each state
+    how far both survivals have decayed by T and the integral, and a function that sums over states
+    with given weights 1, ln(alpha + u), A / (alpha + u), ln(beta + u) and 1 / (beta + u): first at
+    u = T, decayed so far, then integrated. That is all a gradient needs.
 
     Where times are whole days and states many, the integrals of all of them are differences
     between two cells of a table by frequency and day, summed up once for everyone.
@@ -107,13 +109,17 @@ def _channels(decay: Decay, start: np.ndarray, end: np.ndarray, rule: tuple) -> 
     weight, gone, grown_a, grown_b = _nodes(decay, start, end, rule)
     plain = weight.sum(axis=-1)
     at_a, at_b = decay.alpha + start, decay.beta + start
+
+    def integral(of: np.ndarray) -> np.ndarray:
+        return np.einsum("...k,...k->...", weight, of)
+
     return np.array(
         [
             plain,
-            np.log(at_a) * plain + (weight * grown_a).sum(axis=-1),
-            decay.A * (weight / (at_a[..., None] + gone)).sum(axis=-1),
-            np.log(at_b) * plain + (weight * grown_b).sum(axis=-1),
-            (weight / (at_b[..., None] + gone)).sum(axis=-1),
+            np.log(at_a) * plain + integral(grown_a),
+            decay.A * integral(1 / (at_a[..., None] + gone)),
+            np.log(at_b) * plain + integral(grown_b),
+            integral(1 / (at_b[..., None] + gone)),
         ]
     )
 
@@ -122,14 +128,30 @@ def _one_by_one(x: np.ndarray, t_x: np.ndarray, T: np.ndarray) -> Integrals:
     """Integrals of each state by itself."""
     chunks = [slice(low, low + _ROWS) for low in range(0, len(x), _ROWS)]
 
-    def integrals(r, alpha, s, beta, stays):
+    def integrals(r, alpha, s, beta):
+        A = r + x
         found = np.concatenate(
-            [_channels(Decay(r + x[c], alpha, s, beta), t_x[c], T[c], _FINE) for c in chunks],
-            axis=1,
+            [_channels(Decay(A[c], alpha, s, beta), t_x[c], T[c], _FINE) for c in chunks], axis=1
         )
-        return found[0], lambda weights: np.einsum("ci,i->c", found, weights)
+        grown_a, grown_b = np.log1p((T - t_x) / (alpha + t_x)), np.log1p((T - t_x) / (beta + t_x))
+        stays = np.exp(-A * grown_a - s * grown_b)
+
+        def sums(weights):
+            at_T = [np.ones(len(T)), *_factors(A, alpha + T, beta + T)]
+            return _totals(at_T, weights * stays), _totals(found, weights)
+
+        return stays, found[0], sums
 
     return integrals
+
+
+def _factors(A: np.ndarray, at_a: np.ndarray, at_b: np.ndarray) -> list[np.ndarray]:
+    return [np.log(at_a), A / at_a, np.log(at_b), 1 / at_b]
+
+
+def _totals(channels: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
+    channels = (np.broadcast_to(channel, weights.shape) for channel in channels)
+    return np.array([dot(channel.ravel(), weights.ravel()) for channel in channels])
 
 
 def _from_table(ux: np.ndarray, times: np.ndarray, at_t: np.ndarray, at_T: np.ndarray) -> Integrals:
@@ -143,25 +165,29 @@ def _from_table(ux: np.ndarray, times: np.ndarray, at_t: np.ndarray, at_T: np.nd
     # the first days are long against a small alpha or beta
     parts = [(slice(0, 8), _FINE), (slice(8, None), _COARSE)]
 
-    def integrals(r, alpha, s, beta, stays):
+    def integrals(r, alpha, s, beta):
         A = r + ux[:, None]
         daily = np.concatenate(
             [_channels(Decay(A, alpha, s, beta), start[p], end[p], rule) for p, rule in parts],
             axis=2,
         )
-        log_a, log_b = np.diff(np.log(alpha + times)), np.diff(np.log(beta + times))
-        fading = np.exp(-A * log_a - s * log_b)
+        survived = -A * np.log(alpha + times) - s * np.log(beta + times)  # in logarithms
+        fading = np.exp(np.diff(survived))
         table = np.zeros((len(daily), len(times), len(ux)))
         for day in range(len(start) - 1, -1, -1):
             table[:, day] = daily[:, :, day] + table[:, day + 1] * fading[:, day]
         table = table.transpose(0, 2, 1).reshape(len(daily), -1)
+        survived = survived.ravel()
+        stays = np.exp(survived[at_T] - survived[at_t])
         left = np.maximum(table[0][at_t] - stays * table[0][at_T], 0.0)
 
         def sums(weights):
-            cells = np.bincount(at_t, weights, shape[0] * shape[1])
-            cells -= np.bincount(at_T, weights * stays, shape[0] * shape[1])
-            return np.einsum("ci,i->c", table, cells)
+            there = np.bincount(at_T, weights * stays, table.shape[1])
+            since = np.bincount(at_t, weights, table.shape[1]) - there
+            there = there.reshape(shape)
+            factors = _factors(A, alpha + times, beta + times)
+            return _totals([np.ones(shape), *factors], there), _totals(table, since)
 
-        return left, sums
+        return stays, left, sums
 
     return integrals

@@ -1,6 +1,7 @@
 """What every fitted model shares: maximizing a likelihood, errors, draws of its parameters."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -82,6 +83,7 @@ class Maximum:
     value: float
     log_covariance: np.ndarray
     gradient_norm: float
+    n: float
 
 
 def maximize(
@@ -94,68 +96,76 @@ def maximize(
 ) -> "Maximum":
     """Climb from each start in turn until one ends at a maximum; else say what was found.
 
-    ``near``: a maximum of much the same likelihood, to start at; its covariance shows in which
-    directions to take long steps, which saves half of them.
+    ``near``: a maximum of much the same likelihood. From there a few Newton steps with its own
+    curvature, grown to ``n`` customers, suffice; where they do not, the climb begins at the starts.
     """
-    trouble = ""
-    routes = [(start, np.eye(len(start))) for start in starts]
     if near is not None:
-        routes.insert(0, (near.log_parameters, np.linalg.cholesky(near.log_covariance)))
-    for start, basis in routes:
+        grown = -np.linalg.inv(near.log_covariance) * (n / near.n)
+        with suppress(DataError):
+            return _polish(objective, near.log_parameters, n, names, hint, grown)
+    trouble = None
+    for start in starts:
         start = np.clip(start, -LOG_LIMIT, LOG_LIMIT)
         search = minimize(
-            _downhill(objective, start, basis, n),
-            np.zeros(len(start)),
+            _downhill(objective, n),
+            start,
             jac=True,
             method="L-BFGS-B",
-            bounds=[(-LOG_LIMIT - 1 - v, LOG_LIMIT + 1 - v) for v in start],
+            bounds=[(-LOG_LIMIT - 1, LOG_LIMIT + 1)] * len(start),
             options={"ftol": 1e-14, "gtol": 1e-7, "maxiter": 500, "maxcor": 20},
         )
-        theta, hessian, trouble = _polish(objective, start + basis @ search.x, n, names, hint)
-        if not trouble:
-            value, gradient = objective(theta)
-            norm = float(np.abs(gradient).max() / n)
-            return Maximum(theta, value, np.linalg.inv(-hessian), norm)
-    raise DataError(trouble)
+        try:
+            return _polish(objective, search.x, n, names, hint)
+        except DataError as error:
+            trouble = error
+    raise trouble
 
 
-def _downhill(objective: Objective, start: np.ndarray, basis: np.ndarray, n: float) -> Objective:
-    """The loss per customer and its slope, in steps along the columns of ``basis``."""
+def _downhill(objective: Objective, n: float) -> Objective:
+    """The loss per customer and its slope."""
 
-    def loss(step: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope = objective(start + basis @ step)
-        return -value / n, -(basis.T @ slope) / n
+    def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = objective(theta)
+        return -value / n, -slope / n
 
     return loss
 
 
 def _polish(
-    objective: Objective, theta: np.ndarray, n: float, names: tuple, hint: str
-) -> tuple[np.ndarray, np.ndarray, str]:
-    """Finish with Newton steps; return log-parameters, Hessian and what is wrong, if anything."""
-    hessian = _hessian(objective, theta)
-    for _ in range(6):
-        if np.abs(theta).max() > LOG_LIMIT:
-            break
-        gradient = objective(theta)[1]
+    objective: Objective,
+    theta: np.ndarray,
+    n: float,
+    names: tuple,
+    hint: str,
+    borrowed: np.ndarray | None = None,
+) -> Maximum:
+    """Finish with Newton steps; DataError where what they end at is no maximum.
+
+    ``borrowed``: a Hessian of a likelihood much like this one, to step by in place of its own.
+    """
+    hessian = _hessian(objective, theta) if borrowed is None else borrowed
+    for _ in range(12):
+        value, gradient = objective(theta)
         step = -np.linalg.lstsq(hessian, gradient, rcond=None)[0]
-        if np.abs(step).max() > 1 or np.abs(step).max() < 1e-9:
+        widest = np.abs(step).max()
+        if np.abs(theta).max() > LOG_LIMIT or not 1e-9 < widest < 1:
             break
         theta = theta + step
-        if np.abs(step).max() > 1e-3:
+        if borrowed is None and widest > 1e-3:
             hessian = _hessian(objective, theta)
-    norm = np.abs(objective(theta)[1]).max() / n
-    widest = np.linalg.eigvalsh(-hessian)[0]  # 1 / variance along the least certain direction
+    if borrowed is not None:
+        hessian = _hessian(objective, theta)
+    norm = float(np.abs(gradient).max() / n)
+    sharpest = np.linalg.eigvalsh(-hessian)[0]  # 1 / variance along the least certain direction
     found = ", ".join(f"{k} {np.exp(v):.3g}" for k, v in zip(names, theta, strict=True))
-    trouble = ""
-    if np.abs(theta).max() > LOG_LIMIT or not np.isfinite(norm) or widest < 0.1:
-        trouble = (
+    if np.abs(theta).max() > LOG_LIMIT or not np.isfinite(norm) or sharpest < 0.1:
+        raise DataError(
             f"The fit runs away ({found}, in scaled units): the data do not pin the parameters "
             f"down. Usual causes: customers who hardly differ, too short a history, {hint}."
         )
-    elif norm > GRADIENT_LIMIT:
-        trouble = f"The fit did not settle ({found}; slope per customer {norm:.1e})."
-    return theta, hessian, trouble
+    if norm > GRADIENT_LIMIT:
+        raise DataError(f"The fit did not settle ({found}; slope per customer {norm:.1e}).")
+    return Maximum(theta, value, np.linalg.inv(-hessian), norm, n)
 
 
 def _hessian(objective: Objective, theta: np.ndarray, step: float = 1e-4) -> np.ndarray:

@@ -205,43 +205,35 @@ def _pareto_objective(states: States, scale: float) -> Objective:
     """Log-likelihood of Pareto/NBD and its gradient as functions of ln(r, alpha, s, beta).
 
     Per state ln(E + s I) above the terms at t_x, where E is staying from t_x to T and I the
-    integral of leaving between them; ``decay`` gives I and sums of its derivatives.
+    integral of leaving between them; ``decay`` gives both and sums of their derivatives.
     """
-    x, n, days = states.frequency, states.n, states.days_per_unit
+    x, n = states.frequency, states.n
     ux, ix = distinct(x)
     n_x = np.bincount(ix, n, len(ux))
-    ut, it = distinct(states.recency, days)
-    uT, iT = distinct(states.T, days)
+    ut, it = distinct(states.recency, states.days_per_unit)
     integrals = decay_integrals(states, scale)
     n_t, x_t = np.bincount(it, n, len(ut)), np.bincount(it, n * x, len(ut))
     ux, n_x = ux[n_x > 0], n_x[n_x > 0]
-    ut, uT, total = ut / scale, uT / scale, n_x.sum()
+    ut, total = ut / scale, n_x.sum()
 
     def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
         r, alpha, s, beta = np.exp(theta)
-        a_T, a_t = np.log(alpha + uT), np.log(alpha + ut)
-        b_T, b_t = np.log(beta + uT), np.log(beta + ut)
-        stays = np.exp(-(r + x) * (a_T[iT] - a_t[it]) - s * (b_T[iT] - b_t[it]))
-        left, sums = integrals(r, alpha, s, beta, stays)
+        stays, left, sums = integrals(r, alpha, s, beta)
         whole = stays + s * left
         value = (
             dot(n_x, gammaln(r + ux))
             + total * (r * np.log(alpha) - gammaln(r) + s * np.log(beta))
-            - dot(r * n_t + x_t, a_t)
-            - s * dot(n_t, b_t)
+            - dot(r * n_t + x_t, np.log(alpha + ut))
+            - s * dot(n_t, np.log(beta + ut))
             + dot(n, np.log(whole))
         )
-        stayed = n * stays / whole  # n x P(alive | data)
-        n_T, x_T = np.bincount(iT, stayed, len(uT)), np.bincount(iT, stayed * x, len(uT))
-        plain, log_a, per_a, log_b, per_b = sums(n / whole)
+        stayed, gone = sums(n / whole)
+        log_a, per_a, log_b, per_b = stayed[1:] + s * gone[1:]
         gradient = [
-            dot(n_x, digamma(r + ux))
-            - total * (digamma(r) - np.log(alpha))
-            - dot(n_T, a_T)
-            - s * log_a,
-            total * r / alpha - dot(r * n_T + x_T, 1 / (alpha + uT)) - s * per_a,
-            total * np.log(beta) - dot(n_T, b_T) + plain - s * log_b,
-            s * (total / beta - dot(n_T, 1 / (beta + uT)) - (s + 1) * per_b),
+            dot(n_x, digamma(r + ux)) - total * (digamma(r) - np.log(alpha)) - log_a,
+            total * r / alpha - per_a,
+            total * np.log(beta) + gone[0] - log_b,
+            s * (total / beta - per_b - gone[4]),
         ]
         return float(value), np.array(gradient) * np.exp(theta)
 

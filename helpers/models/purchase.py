@@ -112,7 +112,7 @@ def fit_purchases(cls: type[PurchaseFit], states: States) -> PurchaseFit:
     rate = float((n * x).sum() / (n * T / scale).sum())
     starts, near = np.log(cls.starts(r, rate)), None
     if len(x) > _MANY:  # most of the way is walked on a sixteenth of the rows
-        thin = States(x[::16], states.recency[::16], T[::16], n[::16], states.days_per_unit)
+        thin = states.part(slice(None, None, 16))
         with suppress(DataError):  # a part may not carry what the whole does
             near = maximize(cls.objective(thin, scale), starts, thin.n.sum(), cls.names, _HINT)
     found = maximize(cls.objective(states, scale), starts, n.sum(), cls.names, _HINT, near)

@@ -12,11 +12,14 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from helpers.errors import DataError
 from helpers.models import boosting, btyd, gamma_gamma
-from helpers.models.forecast import SEASONED, STATE, Models, fit_models, states_at
+from helpers.models.forecast import MODEL, SEASONED, STATE, Models, fit_models, states_at
+from helpers.models.gamma_gamma import GammaGammaFit
 from helpers.models.season import SEASONAL, Season
+from helpers.models.segments import fit_segments
 
-PURCHASE, NAIVE, LEARNED = "model", "naive", "learned"
+PURCHASE, SEGMENTED, NAIVE, LEARNED = "model", "by segment", "naive", "learned"
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,9 @@ class Told:
 
 Rule = Callable[[Origin], Told]
 
+BY_CHANNEL = f"{MODEL} by channel"
+_FEW = 30  # customers below which a channel has no model of its own
+
 
 def rules(*, seasoned: bool) -> dict[str, tuple[str, Rule]]:
     """Name every rule in the choice with its kind: purchase models, naive rules, the challenger.
@@ -98,6 +104,7 @@ def rules(*, seasoned: bool) -> dict[str, tuple[str, Rule]]:
             if name != "NBD"
         }
     return found | {
+        BY_CHANNEL: (SEGMENTED, by_channel),
         "NBD": (NAIVE, _purchase("NBD")),
         "same rate": (NAIVE, same_rate),
         "same as last period": (NAIVE, same_as_before),
@@ -114,11 +121,39 @@ def _purchase(name: str, *, seasoned: bool = False) -> Rule:
         )
         at = states_at(origin.rows, origin.cutoff, models.clock.days_per_unit, season)
         orders = btyd.expected_purchases(models.purchase, at, models.clock.ahead([origin.days])[0])
-        columns = (origin.rows[key] for key in ("spend_frequency", "total_spend"))
-        spend = gamma_gamma.expected_spend(models.spend, *columns)
-        return Told(orders, orders * spend * origin.rate, models)
+        return Told(orders, orders * _spend(models.spend, origin) * origin.rate, models)
 
     return rule
+
+
+def by_channel(origin: Origin) -> Told:
+    """Customers of a channel share a purchase model of their own, drawn towards that of all.
+
+    Says whether knowing the channel helps beside knowing the history. Channels of few customers
+    count as one. Raises DataError where all came by one channel, or none is known.
+    """
+    channel = origin.rows["channel"].fillna("")
+    few = channel.map(channel.value_counts()) < _FEW
+    code, names = pd.factorize(channel.mask(few, ""), sort=True)
+    if len(names) < 2:
+        raise DataError("All customers came by one channel, or theirs is not known.")
+    at = states_at(origin.rows, origin.cutoff)
+    fits = fit_segments(at, code, btyd.MODELS[MODEL]).fits
+    orders = np.empty(len(code))
+    for number, fit in enumerate(fits):
+        rows = code == number
+        orders[rows] = btyd.expected_purchases(fit, at.part(rows), origin.days / at.days_per_unit)
+    spend = gamma_gamma.fit_gamma_gamma(
+        *(origin.spend_states[name] for name in ("frequency", "total_spend", "n"))
+    )
+    return Told(orders, orders * _spend(spend, origin) * origin.rate)
+
+
+def _spend(fit: GammaGammaFit, origin: Origin) -> np.ndarray:
+    """Expected spend per purchase of each customer of an origin."""
+    return gamma_gamma.expected_spend(
+        fit, origin.rows["spend_frequency"], origin.rows["total_spend"]
+    )
 
 
 def same_rate(origin: Origin) -> Told:

@@ -49,7 +49,7 @@ def fit_segments(states: States, segment: np.ndarray, model: type[PurchaseFit]) 
     counts = np.bincount(segment)
     if not counts.all():
         raise DataError(f"Segment {int(np.argmin(counts))} of {len(counts)} has no customers.")
-    groups = [_part(states, segment == code) for code in range(len(counts))]
+    groups = [states.part(segment == code) for code in range(len(counts))]
     objectives = [model.objective(group, scale) for group in groups]
     starts = [np.log(pooled.parameters / units)] * len(groups)
     mean, spread = _VIEW @ starts[0], np.full(len(units), 0.3)
@@ -75,11 +75,6 @@ def fit_segments(states: States, segment: np.ndarray, model: type[PurchaseFit]) 
         )
         fits.append(fit)
     return SegmentFits(pooled, tuple(fits), spread)
-
-
-def _part(states: States, rows: np.ndarray) -> States:
-    columns = (states.frequency, states.recency, states.T, states.n)
-    return States(*(column[rows] for column in columns), days_per_unit=states.days_per_unit)
 
 
 def _mode(

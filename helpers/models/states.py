@@ -56,6 +56,11 @@ class States:
     def __len__(self) -> int:
         return len(self.frequency)
 
+    def part(self, rows: np.ndarray) -> "States":
+        """Those of the histories that ``rows`` selects."""
+        columns = (self.frequency, self.recency, self.T, self.n)
+        return States(*(column[rows] for column in columns), days_per_unit=self.days_per_unit)
+
 
 def distinct_pairs(states: States) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Distinct (x, T) and each state's position among them.
