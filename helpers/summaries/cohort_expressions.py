@@ -14,7 +14,7 @@ TRAITS = ("channel", "first_product", "first_category", "first_discount", "count
 TRAITS += ("customer_class", "loyalty", "cart_flow", "campaign", "age_band")
 # A campaign counts as the one that brought a customer if it reached them so many days before.
 CAMPAIGN_DAYS = 30
-_EXACT = "decimal(19, 0)"
+_EXACT = "decimal(18, 0)"
 
 
 def month_pairs(days: ir.Table) -> ir.Table:

@@ -5,10 +5,12 @@ money in a window adds to the number and to the covariate alone: those are count
 windows, and only the customers with money are summed up window by window.
 """
 
+from collections.abc import Callable
+
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.experiments import CELL, MONEY, STEPS, WINDOWS, exact
+from helpers.summaries.experiments import CELL, MONEY, STEPS, WINDOWS, cells, exact
 
 DECLARED = "declared"
 # Extreme customers are capped at these shares of customers with any money, all arms together.
@@ -36,10 +38,30 @@ def experiment_moments(
     experiment's customers with any money, all arms together, never across zero; ``cap_low`` and
     ``cap_high`` are the cuts of margin, ``margin_least`` and ``margin_most`` the extremes.
     """
-    counted, messages = _counted(people), _messages(people)
     names = (*map(str, windows), DECLARED)
-    parts = (_window(counted, messages, spends, name, as_of) for name in names)
-    return ibis.union(*parts, distinct=False)
+    keys = [*CELL, "window_days"]
+
+    def all_windows(part: Callable[[ir.Table], ir.Table], rows: ir.Table) -> ir.Table:
+        parts = (part(_within(rows, name, as_of)) for name in names)
+        return ibis.union(*parts, distinct=False)
+
+    found = all_windows(_customers, _counted(people))
+    steps = all_windows(_steps, _messages(people))
+    of_cells = cells(people)
+    each = {name: _sums_by_customer(_within(spends, name, as_of), of_cells) for name in names}
+    edges = {name: _edges(rows) for name, rows in each.items()}
+    money = ibis.union(*(_money(each[name], edges[name]) for name in names), distinct=False)
+    money = money.join(of_cells, "cell").drop("cell")
+    for part in (steps, money):
+        found = found.left_join(part, keys).drop(*(f"{key}_right" for key in keys))
+    cuts = ibis.union(*edges.values(), distinct=False)
+    found = found.left_join(
+        cuts, [found.experiment_id == cuts.e, found.window_days == cuts.length]
+    ).drop("e", "length")
+    apart = (*keys, DECLARED, *EXTREMES, *_CUTS)
+    zeros = {name: found[name].fill_null(0) for name in found.columns if name not in apart}
+    found = found.mutate(**zeros)
+    return found.mutate(**_extremes(found)).drop("active", *_CUTS)
 
 
 def _counted(people: ir.Table) -> ir.Table:
@@ -74,56 +96,50 @@ def _within(rows: ir.Table, name: str, as_of: str) -> ir.Table:
         rows = rows.filter(rows.window_days != rows.declared)
     until = (ibis.date(as_of) + ibis.interval(days=1)).cast("date")
     end = (rows.assigned + rows.window_days.as_interval("D")).cast("date")
-    return rows.mutate(over=end <= until)
+    return rows.mutate(over=end <= until, declared=ibis.literal(name == DECLARED))
 
 
-def _window(
-    counted: ir.Table, messages: ir.Table, spends: ir.Table, name: str, as_of: str
-) -> ir.Table:
-    keys = [*CELL, "window_days"]
-    rows = _within(counted, name, as_of)
-    found = rows.group_by(keys).aggregate(
+def _customers(rows: ir.Table) -> ir.Table:
+    """Count customers of a window, and sum the covariates of those for whom it is over."""
+    return rows.group_by(*CELL, "window_days", DECLARED).aggregate(
         assigned=rows.customers.sum(), n=rows.customers.sum(where=rows.over),
         **{column: rows[column].sum(where=rows.over) for column in COVARIATES},
     )  # fmt: skip
-    sent = _within(messages, name, as_of)
-    sent = sent.filter(sent.over & (sent.age < sent.window_days))
-    steps = sent.group_by(keys).aggregate(
+
+
+def _steps(rows: ir.Table) -> ir.Table:
+    """Sum up what was done with messages within a window that is over."""
+    sent = rows.filter(rows.over & (rows.age < rows.window_days))
+    return sent.group_by(*CELL, "window_days").aggregate(
         **{
             f"{step}{suffix}": sent[column].sum(where=sent.step == step)
             for step in STEPS
             for suffix, column in (("", "customers"), ("_pre", "pre"), ("_missing", "missing"))
         }
     )
-    each = _sums_by_customer(_within(spends, name, as_of))
-    edges = _edges(each)
-    each = _cut(each, edges)
-    money = each.group_by(keys).aggregate(
-        active=each.count(), margin_revenue=each.margin_revenue.sum(),
-        margin_least=each.margin.min(), margin_most=each.margin.max(),
-        **outcome_sums(each, ("converted", *AMOUNTS)),
-    )  # fmt: skip
-    for part in (steps, money):
-        found = found.left_join(part, keys).drop(*(f"{key}_right" for key in keys))
-    found = found.left_join(edges, found.experiment_id == edges.e)
-    zeros = found.mutate(active=found.active.fill_null(0), n=found.n.fill_null(0))
-    found = zeros.mutate(**_extremes(zeros)).drop("e", "active", *_CUTS)
-    sums = [column for column in found.columns if column not in (*keys, *EXTREMES)]
-    return found.mutate(
-        declared=ibis.literal(name == DECLARED), **{key: found[key].fill_null(0) for key in sums}
-    )
 
 
-def _sums_by_customer(spends: ir.Table) -> ir.Table:
+def _sums_by_customer(spends: ir.Table, of_cells: ir.Table) -> ir.Table:
     """Sum the money of a window that is over by customer."""
     inside = spends.filter(spends.over & (spends.age < spends.window_days))
     late = (inside.age >= EARLY_DAYS) & (inside.window_days > EARLY_DAYS)
     sums = {name: inside[name].sum() for name in MONEY}
     sums |= {f"late_{name}": inside[name].sum(where=late) for name in ("orders", "margin")}
-    each = inside.group_by(*CELL, "window_days", "customer_id", "pre", "missing").aggregate(
+    each = inside.group_by("cell", "window_days", "customer_id", "pre", "missing").aggregate(
         **{name: total.fill_null(0).cast("int64") for name, total in sums.items()}
     )
+    each = each.join(of_cells.select("cell", "experiment_id"), "cell")
     return each.mutate(converted=(each.orders > 0).cast("int64"))
+
+
+def _money(each: ir.Table, edges: ir.Table) -> ir.Table:
+    """Sum money, its squares and products over the customers of a cell."""
+    rows = _cut(each, edges)
+    return rows.group_by("cell", "window_days").aggregate(
+        active=rows.count(), margin_revenue=rows.margin_revenue.sum(),
+        margin_least=rows.margin.min(), margin_most=rows.margin.max(),
+        **outcome_sums(rows, ("converted", *AMOUNTS)),
+    )  # fmt: skip
 
 
 _CUTS = tuple(f"{name}_{side}" for name in ("revenue", "margin") for side in ("low", "high"))
@@ -137,7 +153,7 @@ def _edges(each: ir.Table) -> ir.Table:
         for name in ("revenue", "margin")
         for side, share in zip(("low", "high"), CAPS, strict=True)
     }
-    edges = some.group_by(e="experiment_id").aggregate(**quantiles)
+    edges = some.group_by(e="experiment_id", length="window_days").aggregate(**quantiles)
     zero = ibis.literal(0, "int64")
     outer = {"low": ibis.least, "high": ibis.greatest}
     return edges.mutate(**{cut: outer[cut.split("_")[1]](zero, edges[cut]) for cut in _CUTS})
@@ -152,7 +168,7 @@ def _cut(each: ir.Table, edges: ir.Table) -> ir.Table:
         )
         for name in ("revenue", "margin")
     }
-    return joined.mutate(**cuts).drop("e", *_CUTS)
+    return joined.mutate(**cuts).drop("e", "length", *_CUTS)
 
 
 def _extremes(found: ir.Table) -> dict[str, ir.Value]:

@@ -9,7 +9,7 @@ import ibis
 from ibis.expr import types as ir
 
 from helpers.summaries import consent
-from helpers.summaries.experiments import CELL, LONGEST, declared_sums, exact, own_messages
+from helpers.summaries.experiments import CELL, LONGEST, cells, declared_sums, exact, own_messages
 from helpers.summaries.expressions import purchase_days
 
 # A cycle of messages has two to four of them.
@@ -32,7 +32,7 @@ def experiment_days(people: ir.Table, spends: ir.Table, *, as_of: str) -> ir.Tab
     arms = arms.filter(arms.seen > 0)
     rows = spends.join(seen, spends.experiment_id == seen.e).drop("e")
     rows = rows.filter((rows.age < rows.seen) & (rows.age < LONGEST))
-    keys = ["experiment_id", "customer_id", "arm", "pre", "missing", "age"]
+    keys = ["experiment_id", "customer_id", "cell", "pre", "missing", "age"]
     step = rows.group_by(keys).aggregate(margin=rows.margin.sum())
     so_far = ibis.window(
         group_by=[step.experiment_id, step.customer_id], order_by=step.age, preceding=(None, 1)
@@ -41,6 +41,7 @@ def experiment_days(people: ir.Table, spends: ir.Table, *, as_of: str) -> ir.Tab
     margin = exact(step.margin)
     grown = 2 * (exact(step.earlier) * margin) + margin * margin
     step = step.mutate(grown=grown, crossed=exact(step.pre) * margin)
+    step = step.join(cells(people).select("cell", "arm"), "cell")
     found = step.group_by("experiment_id", "arm", day=step.age).aggregate(
         margin=step.margin.sum(), margin_squares=step.grown.sum(), margin_pre=step.crossed.sum(),
         margin_missing=step.margin.sum(where=step.missing == 1).fill_null(0),
@@ -116,7 +117,7 @@ def experiment_arms(
 def _ordered_first(people: ir.Table, spends: ir.Table) -> ir.Table:
     """Find customers who ordered in the window before the first message reached them."""
     reached = people.filter(people.touch_age < people.declared).select(
-        "touch_age", e="experiment_id", c="customer_id"
+        "arm", "touch_age", e="experiment_id", c="customer_id"
     )
     rows = spends.filter(spends.orders > 0)
     pairs = rows.join(reached, [rows.experiment_id == reached.e, rows.customer_id == reached.c])

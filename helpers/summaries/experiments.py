@@ -28,26 +28,23 @@ def experiment_assigned(assignments: ir.Table, experiments: ir.Table, facts: ir.
     """
     keys = ["experiment_id", "customer_id"]
     each = assignments.group_by(keys).aggregate(
-        one_arm=assignments.arm.min(), other_arm=assignments.arm.max(),
+        times=assignments.count(), only=assignments.arm.min(),
         first_at=assignments.assigned_at.min(), assigned=assignments.assigned_date.min(),
     )  # fmt: skip
-    each = each.mutate(switched=each.one_arm != each.other_arm)
-    several = each.filter(each.switched).select(
-        e="experiment_id", c="customer_id", moment="first_at"
+    # Few are assigned more than once: only those are looked at again.
+    again = each.filter(each.times > 1).select(e="experiment_id", c="customer_id", at="first_at")
+    again = assignments.join(
+        again, [assignments.experiment_id == again.e, assignments.customer_id == again.c]
     )
-    first = assignments.join(
-        several,
-        [
-            assignments.experiment_id == several.e,
-            assignments.customer_id == several.c,
-            assignments.assigned_at == several.moment,
-        ],
+    again = again.group_by("e", "c").aggregate(
+        first_arm=again.arm.min(where=again.assigned_at == again["at"]),
+        several=again.arm.min() != again.arm.max(),
     )
-    first = first.group_by(e=first.experiment_id, c=first.customer_id).aggregate(
-        first_arm=first.arm.min()
-    )
-    each = each.left_join(first, [each.experiment_id == first.e, each.customer_id == first.c])
-    each = each.select(*keys, "assigned", "switched", arm=each.first_arm.fill_null(each.one_arm))
+    each = each.left_join(again, [each.experiment_id == again.e, each.customer_id == again.c])
+    each = each.select(
+        *keys, "assigned", switched=each.several.fill_null(False),
+        arm=each.first_arm.fill_null(each.only),
+    )  # fmt: skip
     starts = assignments.group_by("experiment_id").aggregate(start=assignments.assigned_date.min())
     about = experiment_list(experiments).select(
         "experiment_id", declared="window_days", control="control_arm"
@@ -111,15 +108,25 @@ def experiment_people(
     )  # fmt: skip
 
 
+def cells(people: ir.Table) -> ir.Table:
+    """Number the cells: experiment x arm x channel x tier, in their order.
+
+    Rows of customers carry the number, so that summing them up need not carry four words each.
+    """
+    found = people.select(*CELL).distinct()
+    return found.mutate(cell=ibis.row_number().over(ibis.window(order_by=CELL)))
+
+
 def experiment_spends(people: ir.Table, days: ir.Table, costs: ir.Table) -> ir.Table:
     """One row per experiment, assigned customer and day with money since the assignment.
 
     ``age`` counts days from the assignment on, as far as the longest window. A customer without
-    a row had neither an order nor a cost.
+    a row had neither an order nor a cost. ``cell`` is the number of its cell (`cells`).
     """
-    told = people.select(
-        *CELL, "customer_id", "assigned", "declared", "pre", missing=(~people.known).cast("int64")
-    )
+    told = people.join(cells(people), CELL).select(
+        "experiment_id", "cell", "customer_id", "assigned", "declared", "pre",
+        missing=(~people.known).cast("int64"),
+    )  # fmt: skip
     rows = money_days(days, costs).rename(c="customer_id")
     rows = rows.filter(rows.day >= people.start.min().as_scalar())
     rows = told.join(rows, [told.customer_id == rows.c, rows.day >= told.assigned])
@@ -175,5 +182,5 @@ def _with_tier(before: ir.Table) -> ir.Table:
 
 
 def exact(column: ir.IntegerColumn) -> ir.DecimalColumn:
-    """Give whole numbers of 19 digits, whose products are exact with the 38 that engines have."""
-    return column.cast("decimal(19, 0)")
+    """Give whole numbers of 18 digits: a machine word, whose products are exact."""
+    return column.cast("decimal(18, 0)")

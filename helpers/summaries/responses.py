@@ -71,7 +71,7 @@ def mails(touchpoints: ir.Table, orders: ir.Table, *, as_of: str) -> ir.Table:
     each = after.group_by(*kept, "place", "ripe").aggregate(
         revenue=after.revenue.sum().fill_null(0), orders=after["at"].count()
     )
-    exact = each.revenue.cast("decimal(19, 0)")
+    exact = each.revenue.cast("decimal(18, 0)")
     flags = {name: each.count(where=each[name]) for name in FLAGS}
     return each.group_by("campaign_id", "step").aggregate(
         sent=each.count(), customers=each.customer_id.nunique(),
