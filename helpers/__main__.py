@@ -10,6 +10,10 @@ import click
 from helpers.errors import UsageError, WorkbookError
 from helpers.files import near
 
+# A grammar of web addresses that jsonschema, and with it nbformat, builds where it is installed.
+# No notebook's schema asks for one: two seconds of every command.
+sys.modules.setdefault("rfc3987_syntax", None)
+
 _SHOP = click.option(
     "--shop", default="sample", show_default=True, help="A shop under data/, or its folder."
 )

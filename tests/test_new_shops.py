@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from helpers.contract.shop import ROOT
-from tests.test_published import run
+from tests.test_published import run_here
 
 FIXTURES = ROOT / "tests" / "fixtures" / "presets"
 PLACE = ("--currency", "EUR", "--time-zone", "Europe/Berlin")
@@ -44,12 +44,12 @@ def placed(option: str) -> str:
 def test_an_export_becomes_a_published_month(name, tmp_path):
     (orders, preset, *options), tables = EXPORTS[name]
     folder = tmp_path / name
-    made = run(tmp_path, "new-shop", str(folder), "--orders", str(FIXTURES / orders),
-               "--preset", preset, *map(placed, options))  # fmt: skip
-    assert made.returncode == 0, made.stderr
+    made = run_here(tmp_path, "new-shop", str(folder), "--orders", str(FIXTURES / orders),
+                    "--preset", preset, *map(placed, options))  # fmt: skip
+    assert made.exit_code == 0, made.stderr
     assert not re.search(r"[\w.]+@example\.com|\bC-?\d{3}\b", made.stdout), "no customer is shown"
-    done = run(tmp_path, "report", "--shop", str(folder))
-    assert done.returncode == 0, done.stderr
+    done = run_here(tmp_path, "report", "--shop", str(folder))
+    assert done.exit_code == 0, done.stderr
     [month] = (tmp_path / "reports" / name).iterdir()
     pages = sorted(path.name for path in month.glob("0*.html"))
     assert len(pages) == 6
@@ -66,7 +66,7 @@ def test_an_export_becomes_a_published_month(name, tmp_path):
 
 def test_an_analytics_export_is_refused_with_the_reason(tmp_path):
     file = FIXTURES / "woocommerce_analytics" / "orders.csv"
-    done = run(tmp_path, "new-shop", str(tmp_path / "shop"), "--orders", str(file), *PLACE)
-    assert done.returncode != 0
+    done = run_here(tmp_path, "new-shop", str(tmp_path / "shop"), "--orders", str(file), *PLACE)
+    assert done.exit_code != 0
     assert "customer" in done.stderr and "Traceback" not in done.stderr
     assert not Path(tmp_path / "shop" / "shop.toml").exists()

@@ -55,9 +55,6 @@ def load_engine() -> None:
     """
     if supported():
         FORKS.start(kernel_environment({}))
-    # A grammar of web addresses that jsonschema checks formats with where it is found, which no
-    # notebook's schema asks for: two seconds of every import of papermill.
-    sys.modules.setdefault("rfc3987_syntax", None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import papermill  # noqa: F401
