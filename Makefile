@@ -9,7 +9,7 @@ BIN := .venv/bin
 
 BENCHES := $(patsubst benchmarks/%.py,bench-%,$(wildcard benchmarks/*.py))
 
-.PHONY: report lab test test-engines lint refresh check bench $(BENCHES) clean
+.PHONY: report lab test test-engines test-browser lint refresh check bench $(BENCHES) clean
 
 report: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples)
 	$(BIN)/python -m helpers report --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(if $(MONTHS),--months $(MONTHS)) $(ARGS)
@@ -18,6 +18,8 @@ lab: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples
 	$(BIN)/python -m helpers lab --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(ARGS)
 
 test: .venv/.tests lint
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	  echo "No Chromium on this machine: make test-browser, which looks at pages in one, cannot run."
 	$(BIN)/python -m pytest $(NBVAL) --nbval-current-env -n 2 --dist loadscope --no-loadscope-reorder tests helpers notebooks $(ARGS)
 
 # Equal answers on DuckDB and PostgreSQL: needs PostgreSQL's server programs, which the tests
@@ -25,8 +27,12 @@ test: .venv/.tests lint
 test-engines: .venv/.engines
 	$(BIN)/python -m pytest tests_engines $(ARGS)
 
+# The committed month, the slides and JupyterLab in a headless Chromium of this machine.
+test-browser: .venv/.browser
+	$(BIN)/python -m pytest -n 2 tests_browser $(ARGS)
+
 lint: .venv/.tests
-	$(BIN)/ruff check . && $(BIN)/ruff format --check helpers tests tests_engines
+	$(BIN)/ruff check . && $(BIN)/ruff format --check helpers tests tests_engines tests_browser
 
 # Execute the committed notebooks anew and normalize them, after the month that 06 compares with;
 # `check` says whether that would change anything.
@@ -61,6 +67,10 @@ $(BENCHES): bench-%: .venv/.ready
 
 .venv/.engines: .venv/.tests requirements-postgres.txt
 	$(BIN)/python -m pip install --quiet -r requirements-postgres.txt -c constraints.txt
+	touch $@
+
+.venv/.browser: .venv/.tests requirements-browser.txt
+	$(BIN)/python -m pip install --quiet -r requirements-browser.txt -c constraints.txt
 	touch $@
 
 clean:

@@ -1,0 +1,73 @@
+"""JupyterLab itself, started as an analyst would, with one notebook run in it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOK = "01_data_cleaning.ipynb"
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """Start it on working copies of its own; give its address and the folder of the copies."""
+    said = tmp_path / "lab.log"
+    environment = {**os.environ, "LTV_WORK": str(tmp_path / "work")}
+    command = [sys.executable, "-m", "helpers", "lab", "--no-browser", "--month", "2026-05"]
+    command += ["--", "--allow-root"] if os.geteuid() == 0 else []
+    with said.open("w") as log:
+        started = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + 90
+        address = None
+        while address is None and time.monotonic() < deadline:
+            assert started.poll() is None, said.read_text()
+            address = re.search(r"http://127\.0\.0\.1:\d+/lab\S*", said.read_text())
+            time.sleep(0.2)
+        assert address, said.read_text()
+        [copy] = (tmp_path / "work").rglob(NOTEBOOK)
+        yield address[0], copy
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGTERM)
+        started.wait(30)
+
+
+def test_a_notebook_runs_in_jupyterlab(browser, lab):
+    address, copy = lab
+    head, _, token = address.partition("?")
+    page = browser.new_page()
+    page.goto(f"{head.rstrip('/')}/tree/{NOTEBOOK}?{token}")
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
+    done = (
+        "[...document.querySelectorAll('.jp-InputPrompt')].filter(e => e.textContent.includes('*'))"
+    )
+    page.wait_for_function(
+        "document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'"
+        f" && {done}.length === 0",
+        timeout=180_000,
+    )
+    page.keyboard.press("Control+s")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        cells = [c for c in json.loads(copy.read_text())["cells"] if c["cell_type"] == "code"]
+        if all(cell["execution_count"] for cell in cells):
+            break
+        time.sleep(0.5)
+    assert all(cell["execution_count"] for cell in cells)
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert not [output for output in outputs if output["output_type"] == "error"]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    page.close()

@@ -1,0 +1,137 @@
+"""The committed month as a reader's browser shows it: whole, quiet, reachable by keyboard, offline."""
+
+import math
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from conftest import SCHEMES, WIDTHS, Watched
+
+ROOT = Path(__file__).resolve().parents[1]
+REPORTS = ROOT / "reports"
+PAGES = sorted(
+    path.relative_to(REPORTS).as_posix()
+    for path in REPORTS.rglob("*.html")
+    if path.name != "summary.html"
+)
+LETTERS = sorted(path.relative_to(REPORTS).as_posix() for path in REPORTS.rglob("summary.html"))
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
+
+
+def opened(browser: Browser, name: str, *, width: str = "wide", scheme: str = "light") -> Watched:
+    """Open a page of the reports, as wide as a phone or a desk, in light or dark."""
+    context = browser.new_context(
+        viewport={"width": WIDTHS[width], "height": 900}, color_scheme=scheme
+    )
+    watched = Watched(context.new_page()).listen()
+    watched.page.goto((REPORTS / name).as_uri())
+    return watched
+
+
+def faults(page: Page) -> list[str]:
+    """List what axe-core finds wrong with a page: the rule, and where."""
+    found = Axe().run(page, options={"runOnly": RULES})
+    return [
+        f"{fault['id']}: {node['target']} {node.get('failureSummary', '')[:200]}"
+        for fault in found.response["violations"]
+        for node in fault["nodes"][:3]
+    ]
+
+
+def test_there_is_a_month_to_look_at():
+    assert len(PAGES) >= 8 and LETTERS
+
+
+@pytest.mark.parametrize("name", PAGES + LETTERS)
+def test_a_page_is_quiet_and_asks_nothing_of_the_network(browser, name):
+    watched = opened(browser, name)
+    assert watched.complaints == []
+    assert [url for url in watched.requests if not url.startswith(("file:", "data:"))] == []
+    images = watched.page.locator("img")
+    broken = images.evaluate_all("all => all.filter(i => !i.naturalWidth).map(i => i.alt)")
+    assert broken == []
+    watched.page.context.close()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_for_everyone(browser, name, width, scheme):
+    watched = opened(browser, name, width=width, scheme=scheme)
+    assert faults(watched.page) == []
+    wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert watched.page.evaluate(wider) <= 0, "the page itself does not scroll sideways"
+    watched.page.context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_and_anchors_resolve(browser, name):
+    page = opened(browser, name).page
+    here = page.evaluate("location.href").split("#")[0]
+    lacking = page.evaluate(
+        """here => [...document.querySelectorAll('a[href^="#"], a[href]')]
+            .filter(a => a.href.split('#')[0] === here && a.hash)
+            .map(a => decodeURIComponent(a.hash.slice(1)))
+            .filter(id => !document.getElementById(id))""",
+        here,
+    )
+    assert lacking == []
+    targets = page.evaluate("[...document.links].map(a => a.href)")
+    for target in {each for each in targets if each.split("#")[0] != here}:
+        assert target.startswith("file:"), target
+        path, _, anchor = target.removeprefix("file://").partition("#")
+        assert Path(path).is_file(), target
+        if anchor:
+            assert f'id="{anchor}"' in Path(path).read_text(encoding="utf-8"), target
+    page.context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_keyboard_goes_through_a_page_in_reading_order(browser, name):
+    page = opened(browser, name).page
+    seen = []
+    for _ in range(min(page.locator("a[href]").count() + 2, 25)):
+        page.keyboard.press("Tab")
+        place = page.evaluate(
+            """() => {
+                const it = document.activeElement;
+                if (!it || it === document.body) return null;
+                const all = [...document.querySelectorAll('*')];
+                const style = getComputedStyle(it);
+                const shown = style.outlineStyle !== 'none' || style.boxShadow !== 'none';
+                return {order: all.indexOf(it), shown, name: it.outerHTML.slice(0, 80)};
+            }"""
+        )
+        if place is None:
+            break
+        seen.append(place)
+    assert seen, "something can be reached"
+    assert all(place["shown"] for place in seen), "what has the focus can be seen to have it"
+    orders = [place["order"] for place in seen]
+    assert orders == sorted(orders)
+    page.context.close()
+
+
+@pytest.mark.parametrize("name", LETTERS)
+def test_a_letter_reads_on_a_phone(browser, name):
+    page = opened(browser, name, width="narrow").page
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= WIDTHS["narrow"]
+    sizes = page.locator("td, p").evaluate_all(
+        "all => all.map(e => parseFloat(getComputedStyle(e).fontSize))"
+    )
+    assert min(sizes, default=math.nan) >= 12
+    page.context.close()
+
+
+def test_a_page_prints_on_paper(browser):
+    page = opened(browser, next(name for name in PAGES if "06_" in name)).page
+    page.emulate_media(media="print")
+    hidden = page.locator("nav").evaluate_all(
+        "all => all.length > 3 && all.every(e => !e.checkVisibility())"
+    )
+    assert hidden, "navigation is not printed"
+    assert len(page.pdf()) > 50_000
+    page.context.close()
