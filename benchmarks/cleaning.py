@@ -36,7 +36,7 @@ SELECT
     'O' || lpad((i // 2)::VARCHAR, 9, '0') AS order_id,
     CASE WHEN i % 10007 = 1 THEN NULL ELSE (i % 2 + 1)::VARCHAR END AS line_id,
     CASE WHEN i % 10007 = 2 THEN NULL
-         ELSE 'C' || lpad((hash(i // 2) % ({lines} // 12))::VARCHAR, 8, '0') END AS customer_id,
+         ELSE 'C' || lpad((hash(i // 2) % {customers})::VARCHAR, 8, '0') END AS customer_id,
     CASE WHEN i % 10007 = 3 THEN TIMESTAMP '2031-05-05'
          ELSE TIMESTAMP '2022-01-01' + to_seconds((hash(i // 2 + 7) % 94608000)::BIGINT)
          END AS ordered_at,
@@ -63,13 +63,14 @@ FROM range({lines}) AS line(i)
 """
 
 
-def generate(folder: Path, lines: int) -> None:
-    """Write a shop of so many order lines: orders.parquet and shop.toml."""
+def generate(folder: Path, lines: int, customers: int | None = None) -> None:
+    """Write a shop of so many order lines: orders.parquet and shop.toml; 12 a customer."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "shop.toml").write_text(_SHOP, encoding="utf-8")
     target = folder / "orders.parquet"
     if not target.is_file():
-        duckdb.sql(f"COPY ({_LINES.format(lines=lines)}) TO '{target}' (FORMAT parquet)")
+        rows = _LINES.format(lines=lines, customers=customers or lines // 12)
+        duckdb.sql(f"COPY ({rows}) TO '{target}' (FORMAT parquet)")
 
 
 def baseline(folder: Path) -> dict:
