@@ -269,6 +269,27 @@ def exercises(out: str, fresh: bool, open_lab: bool, store: bool) -> None:
 
 
 @main.command()
+@click.option(
+    "--shop", default="", help="Of a shop's published month; default: the committed ones."
+)
+@click.option("--month", default="", help="Such as 2026-06; default: the last published.")
+@click.option("--out", default="", metavar="FOLDER", help="Default: work/slides.")
+@click.option("--path", default="", metavar="FILE", help="Default: notebooks/webinar.toml.")
+def slides(shop: str, month: str, out: str, path: str) -> None:
+    """Write slides of the notebooks and exercises, and the webinar, as pages that work offline."""
+    from pathlib import Path
+
+    from helpers.training import decks
+
+    given = {"path": Path(path)} if path else {}
+    folder, made = decks.write_decks(Path(out) if out else None, shop=shop, month=month, **given)
+    for deck in made:
+        marked = f", {deck.minutes} min of the webinar" if deck.minutes else ""
+        click.echo(f"{len(deck.slides):>10} slides  {deck.name}{marked}")
+    click.echo(f"slides: {near(folder / 'webinar.html')}")
+
+
+@main.command()
 @_JOBS
 @click.argument("notebooks", nargs=-1)
 def refresh(notebooks: tuple[str, ...], jobs: int) -> None:
