@@ -107,7 +107,9 @@ class TestExercise:
             assert len(cell["source"].splitlines()) <= 12
             assert not re.search(r"^[%!]|https?://|\.\./|print\(", cell["source"], re.M)
             tree = ast.parse(cell["source"])
-            assert not any(isinstance(n, ast.FunctionDef | ast.For | ast.Try) for n in ast.walk(tree))
+            assert not any(
+                isinstance(n, ast.FunctionDef | ast.For | ast.Try) for n in ast.walk(tree)
+            )
         assert all(h.endswith("?") for h in headings[:-1])
         assert headings[-2:] == ["What did the simulator really do?", "Key ideas"]
         assert path.stat().st_size < 100_000
@@ -225,4 +227,7 @@ class TestEditions:
 
     def test_month_of_the_exercises_is_that_of_the_truth(self, study):
         assert truths.truth_of(study)["shop"]["as_of"] == study.end
-        assert read_parameters(ROOT / "notebooks" / "02_historical_ltv.ipynb")["horizon_days"].default == 365
+        assert (
+            read_parameters(ROOT / "notebooks" / "02_historical_ltv.ipynb")["horizon_days"].default
+            == 365
+        )

@@ -53,7 +53,9 @@ def test_pages_are_whole_and_offline(made):
         page = Page(text)
         assert page.open == [], name
         assert len(text.encode()) < 1_000_000
-        addresses = [a.get("src") or a.get("href") for _, a in page.tags if {"src", "href"} & set(a)]
+        addresses = [
+            a.get("src") or a.get("href") for _, a in page.tags if {"src", "href"} & set(a)
+        ]
         for address in addresses:
             local = re.fullmatch(r"data:.*|#[\w-]+|\w+\.html", address, re.S)
             assert local, (name, address[:80])
