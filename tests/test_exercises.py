@@ -10,8 +10,10 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from helpers import show
+from helpers.__main__ import main
 from helpers.contract.shop import ROOT
 from helpers.course import truths
 from helpers.course.answers import Mistake, Task, judge, tolerance
@@ -214,6 +216,12 @@ class TestEditions:
         editions.write_students(folder, fresh=True)
         assert first.read_text(encoding="utf-8") == made
         assert "1 / 0.05" in (folder / "00_first_ltv.before.ipynb").read_text(encoding="utf-8")
+
+    def test_command_writes_them_and_says_where(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        done = CliRunner().invoke(main, ["exercises", "--out", "class"])
+        assert (done.exit_code, done.output) == (0, "exercises: class\n")
+        assert len(list((tmp_path / "class").glob("*.ipynb"))) == len(PATHS)
 
     def test_the_solved_ones_are_never_written_over(self):
         with pytest.raises(UsageError, match="solved exercises would be written over"):

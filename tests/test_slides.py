@@ -6,7 +6,9 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from click.testing import CliRunner
 
+from helpers.__main__ import main
 from helpers.errors import UsageError
 from helpers.training import decks
 from helpers.training.slides import slides_of
@@ -144,3 +146,17 @@ def test_what_is_not_there_is_said(tmp_path, monkeypatch):
         decks.decks_of({}, [decks.Step("01_data_cleanin", "title", 1, "x")], "x")
     left = decks.decks_of({}, [decks.Step("exercise_00_first_ltv", "gone", 1, "x")], "x")
     assert left[-1].minutes == 0
+
+
+def test_command_writes_them_and_says_where(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(
+        main, ["slides", "--shop", "sample", "--month", "2026-05", "--out", "s"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "webinar, 45 min of the webinar" in done.output
+    assert done.output.endswith("slides: s/webinar.html\n")
+    assert (tmp_path / "s" / "webinar.html").is_file()
+    refused = CliRunner().invoke(main, ["slides", "--month", "2020-01"])
+    assert refused.exit_code == 2
+    assert "is not published" in refused.output
