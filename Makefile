@@ -9,7 +9,7 @@ BIN := .venv/bin
 
 BENCHES := $(patsubst benchmarks/%.py,bench-%,$(wildcard benchmarks/*.py))
 
-.PHONY: report lab test test-engines test-browser lint refresh check bench $(BENCHES) clean
+.PHONY: report lab slides exercises test test-engines test-browser lint refresh check bench $(BENCHES) clean
 
 report: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples)
 	$(BIN)/python -m helpers report --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(if $(MONTHS),--months $(MONTHS)) $(ARGS)
@@ -17,8 +17,14 @@ report: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examp
 lab: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples)
 	$(BIN)/python -m helpers lab --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(ARGS)
 
+slides: .venv/.ready
+	$(BIN)/python -m helpers slides $(ARGS)
+
+exercises: .venv/.ready
+	$(BIN)/python -m helpers exercises $(ARGS)
+
 test: .venv/.tests lint
-	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 	  echo "No Chromium on this machine: make test-browser, which looks at pages in one, cannot run."
 	$(BIN)/python -m pytest $(NBVAL) --nbval-current-env -n 2 --dist loadscope --no-loadscope-reorder tests helpers notebooks $(ARGS)
 

@@ -9,6 +9,10 @@ from pathlib import Path
 from helpers.runs.kernels import ONE_THREAD
 from helpers.workbench import committed_reports
 
+# Solved exercises are run and compared in one process, by tests/test_exercises.py: a kernel each
+# would take a minute.
+collect_ignore = ["notebooks/exercises"]
+
 # Set before any kernel starts, and inherited by it.
 _SCRATCH = Path(tempfile.mkdtemp(prefix="ltv-tests-"))
 atexit.register(shutil.rmtree, _SCRATCH, ignore_errors=True)

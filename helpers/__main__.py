@@ -1,4 +1,4 @@
-"""The command line: python -m helpers new-shop | report | lab | list | forget | refresh | check."""
+"""The command line: python -m helpers report | lab | new-shop | list | exercises | slides | ..."""
 
 import os
 import sys
@@ -243,6 +243,54 @@ def forget(shop: str, ids_file: str) -> None:
 
     for line in forgetting.forget(shop, ids_file).lines():
         click.echo(line)
+
+
+@main.command()
+@click.option(
+    "--out", default="", metavar="FOLDER", help="Another folder; default: work/exercises."
+)
+@click.option("--fresh", is_flag=True, help="New copies, also of exercises that were worked on.")
+@click.option("--lab", "open_lab", is_flag=True, help="Open JupyterLab on them.")
+@click.option("--store", is_flag=True, help="Instead: run the solved ones and store their outputs.")
+def exercises(out: str, fresh: bool, open_lab: bool, store: bool) -> None:
+    """Write the student edition of the exercises: answers taken out, checks left in."""
+    from pathlib import Path
+
+    from helpers.training import editions
+
+    if store:
+        changed = editions.store()
+        click.echo(f"stored: {', '.join(changed)}" if changed else "nothing changed")
+        return
+    folder, notes = editions.write_students(Path(out) if out else None, fresh=fresh)
+    for note in notes:
+        click.echo(note)
+    click.echo(f"exercises: {near(folder)}")
+    if open_lab:
+        from helpers import workbench
+
+        sys.exit(workbench.lab(folder))
+
+
+@main.command()
+@click.option(
+    "--shop", default="", help="Of a shop's published month; default: the committed ones."
+)
+@click.option("--month", default="", help="Such as 2026-06; default: the last published.")
+@click.option("--out", default="", metavar="FOLDER", help="Default: work/slides.")
+@click.option("--path", default="", metavar="FILE", help="Default: notebooks/webinar.toml.")
+def slides(shop: str, month: str, out: str, path: str) -> None:
+    """Write slides of the notebooks and exercises, and the webinar, as pages that work offline."""
+    from pathlib import Path
+
+    from helpers.training import decks
+
+    given = {"path": Path(path)} if path else {}
+    folder, made = decks.write_decks(Path(out) if out else None, shop=shop, month=month, **given)
+    for deck in made:
+        marked = f", {deck.minutes} min of the webinar" if deck.minutes else ""
+        click.echo(f"{len(deck.slides):>10} slides  {deck.name}{marked}")
+    click.echo(f"slides: {near(folder / 'webinar.html')}")
 
 
 @main.command()

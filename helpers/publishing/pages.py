@@ -80,6 +80,11 @@ def alt_text(output: Mapping) -> str:
     return inline(stored or output["data"].get("text/plain", "A picture without a description"))
 
 
+def markdown() -> Any:
+    """Give what turns Markdown into HTML for one page: unique ids, and raw HTML shown as text."""
+    return _Markdown()
+
+
 # -- parts -----------------------------------------------------------------------------------
 
 

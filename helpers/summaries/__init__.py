@@ -29,6 +29,7 @@ _AMOUNTS += ("aov_total", "median_revenue", "moved_revenue", "planned", "service
 _AMOUNTS += prediction.AMOUNTS
 _AMOUNTS += ("discounts", "list_value", "orders_revenue")
 _AMOUNTS += ("all_revenue", "gross_revenue", "gross_aov_total", "gross", "net_revenue")
+_WHOLE = ("orders", "known_customers")
 # What a change of code can change about summaries; it joins the digest of the clean tables.
 _CODE = ("summaries", "study.py")
 
@@ -46,8 +47,13 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
         )
     table = engine_table(study, name, **options)
     power = SUMMARIES[name].money_power
-    if power:  # sums exact in the engine; their decimals are slow in Python
-        exact = [column for column, kind in table.schema().items() if kind.is_decimal()]
+    # Sums are exact in the engine; their decimals are slow in Python.
+    exact = [
+        column
+        for column, kind in table.schema().items()
+        if kind.is_decimal() and (power or _is_number(column))
+    ]
+    if exact:
         table = table.mutate(**{column: table[column].cast("float64") for column in exact})
     frame, scale = _frame(study, table, is_sorted=True), 10 ** minor_digits(study.currency)
     for column, kind in table.schema().items():
@@ -67,11 +73,16 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
             frame[column] = frame[column].astype("float64") / scale**2
         elif column.endswith("_cubes"):
             frame[column] = frame[column].astype("float64") / scale**3
-        elif column in ("orders", "known_customers"):
+        elif column in _WHOLE:
             frame[column] = frame[column].astype("int64")
         elif kind.is_date():
             frame[column] = _in_one_unit(frame[column])
     return frame
+
+
+def _is_number(column: str) -> bool:
+    """Say whether `load` gives a column as a plain number, whatever the engine keeps it as."""
+    return column in (*_AMOUNTS, *_WHOLE) or column.endswith(("_squares", "_cubes"))
 
 
 def _frame(study: Study, table: ir.Table, *, is_sorted: bool = False) -> pd.DataFrame:

@@ -1,0 +1,1 @@
+"""The course: exercises on the sample shop, checks that teach, and the truth at the end."""
