@@ -4,11 +4,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import (
     Browser,
-    BrowserContext,
     ConsoleMessage,
     Page,
     Request,
@@ -18,6 +19,7 @@ from playwright.sync_api import (
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WIDTHS = {"narrow": 390, "wide": 1280}
 SCHEMES = ("light", "dark")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 
 
 @dataclass
@@ -43,6 +45,31 @@ class Watched:
             self.complaints.append(message.text)
 
 
+def opened(browser: Browser, path: Path, *, width: str = "wide", scheme: str = "light") -> Watched:
+    """Open a page, as wide as a phone or a desk, in light or dark."""
+    context = browser.new_context(
+        viewport={"width": WIDTHS[width], "height": 900}, color_scheme=scheme
+    )
+    watched = Watched(context.new_page()).listen()
+    watched.page.goto(path.as_uri())
+    return watched
+
+
+def faults(page: Page) -> list[str]:
+    """List what axe-core finds wrong with a page: the rule, and where."""
+    found = Axe().run(page, options={"runOnly": RULES})
+    return [
+        f"{fault['id']}: {node['target']} {node.get('failureSummary', '')[:200]}"
+        for fault in found.response["violations"]
+        for node in fault["nodes"][:3]
+    ]
+
+
+def outside(watched: Watched) -> list[str]:
+    """List the requests that left the machine."""
+    return [url for url in watched.requests if not url.startswith(("file:", "data:"))]
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Start the browser; where there is none the tests fail, and say what to install."""
@@ -60,11 +87,3 @@ def browser() -> Iterator[Browser]:
         )
         yield started
         started.close()
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A browser without a past."""
-    made = browser.new_context()
-    yield made
-    made.close()

@@ -4,10 +4,8 @@ import math
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
 
-from conftest import SCHEMES, WIDTHS, Watched
+from conftest import SCHEMES, WIDTHS, faults, opened, outside
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / "reports"
@@ -17,27 +15,6 @@ PAGES = sorted(
     if path.name != "summary.html"
 )
 LETTERS = sorted(path.relative_to(REPORTS).as_posix() for path in REPORTS.rglob("summary.html"))
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
-
-
-def opened(browser: Browser, name: str, *, width: str = "wide", scheme: str = "light") -> Watched:
-    """Open a page of the reports, as wide as a phone or a desk, in light or dark."""
-    context = browser.new_context(
-        viewport={"width": WIDTHS[width], "height": 900}, color_scheme=scheme
-    )
-    watched = Watched(context.new_page()).listen()
-    watched.page.goto((REPORTS / name).as_uri())
-    return watched
-
-
-def faults(page: Page) -> list[str]:
-    """List what axe-core finds wrong with a page: the rule, and where."""
-    found = Axe().run(page, options={"runOnly": RULES})
-    return [
-        f"{fault['id']}: {node['target']} {node.get('failureSummary', '')[:200]}"
-        for fault in found.response["violations"]
-        for node in fault["nodes"][:3]
-    ]
 
 
 def test_there_is_a_month_to_look_at():
@@ -46,9 +23,9 @@ def test_there_is_a_month_to_look_at():
 
 @pytest.mark.parametrize("name", PAGES + LETTERS)
 def test_a_page_is_quiet_and_asks_nothing_of_the_network(browser, name):
-    watched = opened(browser, name)
+    watched = opened(browser, REPORTS / name)
     assert watched.complaints == []
-    assert [url for url in watched.requests if not url.startswith(("file:", "data:"))] == []
+    assert outside(watched) == []
     images = watched.page.locator("img")
     broken = images.evaluate_all("all => all.filter(i => !i.naturalWidth).map(i => i.alt)")
     assert broken == []
@@ -59,7 +36,7 @@ def test_a_page_is_quiet_and_asks_nothing_of_the_network(browser, name):
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_for_everyone(browser, name, width, scheme):
-    watched = opened(browser, name, width=width, scheme=scheme)
+    watched = opened(browser, REPORTS / name, width=width, scheme=scheme)
     assert faults(watched.page) == []
     wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert watched.page.evaluate(wider) <= 0, "the page itself does not scroll sideways"
@@ -68,7 +45,7 @@ def test_a_page_is_for_everyone(browser, name, width, scheme):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_links_and_anchors_resolve(browser, name):
-    page = opened(browser, name).page
+    page = opened(browser, REPORTS / name).page
     here = page.evaluate("location.href").split("#")[0]
     lacking = page.evaluate(
         """here => [...document.querySelectorAll('a[href^="#"], a[href]')]
@@ -90,7 +67,7 @@ def test_links_and_anchors_resolve(browser, name):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_keyboard_goes_through_a_page_in_reading_order(browser, name):
-    page = opened(browser, name).page
+    page = opened(browser, REPORTS / name).page
     seen = []
     for _ in range(min(page.locator("a[href]").count() + 2, 25)):
         page.keyboard.press("Tab")
@@ -116,7 +93,7 @@ def test_the_keyboard_goes_through_a_page_in_reading_order(browser, name):
 
 @pytest.mark.parametrize("name", LETTERS)
 def test_a_letter_reads_on_a_phone(browser, name):
-    page = opened(browser, name, width="narrow").page
+    page = opened(browser, REPORTS / name, width="narrow").page
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= WIDTHS["narrow"]
     sizes = page.locator("td, p").evaluate_all(
@@ -127,7 +104,7 @@ def test_a_letter_reads_on_a_phone(browser, name):
 
 
 def test_a_page_prints_on_paper(browser):
-    page = opened(browser, next(name for name in PAGES if "06_" in name)).page
+    page = opened(browser, REPORTS / next(name for name in PAGES if "06_" in name)).page
     page.emulate_media(media="print")
     hidden = page.locator("nav").evaluate_all(
         "all => all.length > 3 && all.every(e => !e.checkVisibility())"
