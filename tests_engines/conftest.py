@@ -10,6 +10,8 @@ from helpers.study import Study, open_study
 from tests_engines.server import PASSWORD, Server
 from tests_engines.shops import fill, sample_on
 
+SPARK = "local[2]"
+
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
@@ -31,7 +33,7 @@ def study_on(tmp_path_factory, request) -> Iterator[Callable[[str], Study]]:
 
     def study(engine: str) -> Study:
         if engine not in opened:
-            url = ""
+            url = SPARK if engine == "pyspark" else ""
             if engine == "postgres":
                 patch.setenv("LTV_TEST_PASSWORD", PASSWORD)
                 url = request.getfixturevalue("server").url("${LTV_TEST_PASSWORD}")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import psycopg
@@ -281,8 +282,9 @@ print(sorted(p.name for p in pathlib.Path({shop!r}, "clean").iterdir() if p.name
 """
 
 
-def test_a_full_disk(tmp_path):
-    source = sample_on(tmp_path / "source", "duckdb")
+@pytest.mark.parametrize("engine", ["duckdb", "pyspark"])
+def test_a_full_disk(engine, tmp_path):
+    source = sample_on(tmp_path / "source", engine, "local[1]" if engine == "pyspark" else "")
     disk = tmp_path / "disk"
     disk.mkdir()
     size = sum(path.stat().st_size for path in Path(source).iterdir()) + (600 << 10)
@@ -303,3 +305,30 @@ def test_an_exhausted_memory_limit(tmp_path):
     text = message(error)
     assert "memory limit of 16MB is exhausted" in text and "spill_directory" in text
     assert "c299" not in text and not left_behind(shop)
+
+
+def test_spark_that_is_not_there(tmp_path):
+    shop = small_shop(
+        tmp_path / "corner", 'engine = "pyspark"\nurl = "local[1]"', 'files = "o.csv"'
+    )
+    (Path(shop) / "o.csv").write_text("order_id,customer_id,ordered_at,revenue\n1,a,2026-01-01,1\n")
+    code = textwrap.dedent(f"""
+        import os
+        from helpers.errors import DataError
+        from helpers.study import open_study
+        os.environ["JAVA_HOME"] = {str(tmp_path)!r}
+        try:
+            open_study({shop!r})
+        except DataError as error:
+            print(error)
+    """)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert "could not start Java" in done.stdout and not done.stderr
+    assert not left_behind(shop)
+
+
+def test_java_keeps_quiet(tmp_path):
+    source = sample_on(tmp_path / "source", "pyspark", "local[1]")
+    code = f"from helpers import engines; from helpers.contract.shop import load_shop; con = engines.connect(load_shop({source!r})); print(con.raw_sql('SELECT 1 AS one').collect()[0][0])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "1" and done.stderr == ""

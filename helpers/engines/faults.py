@@ -1,6 +1,6 @@
 """What to say when an engine fails: one sentence, with nothing of what the engine said.
 
-An engine's own words may hold a customer's row, or a password.
+An engine's own words may hold a customer's row, a password, or a page of Java.
 """
 
 import errno
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from helpers.contract.shop import Shop
 from helpers.errors import DataError, WorkbookError
 
-_NAMES = {"duckdb": "DuckDB", "postgres": "PostgreSQL"}
+_NAMES = {"duckdb": "DuckDB", "pyspark": "Spark", "postgres": "PostgreSQL"}
 
 
 @contextmanager
@@ -35,10 +35,14 @@ def sentence(shop: Shop, error: BaseException) -> str:
         return _of_duckdb(shop, error)
     if package == "psycopg":
         return _of_postgres(shop, error)
-    if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
+    if package in ("py4j", "pyspark"):
+        return _of_spark(shop, error)
+    if isinstance(error, ConnectionError) and shop.engine == "pyspark":
+        return _lost(shop)
+    if isinstance(error, ModuleNotFoundError) and error.name in ("psycopg", "pyspark"):
         return (
             f'engine is "{shop.engine}", and its package {error.name} is not installed. Run: '
-            "python -m pip install -r requirements-postgres.txt"
+            f"python -m pip install -r requirements-{_NAMES[shop.engine].lower()[:8]}.txt"
         )
     return ""
 
@@ -90,6 +94,26 @@ def _of_postgres(shop: Shop, error: BaseException) -> str:
     return ""
 
 
+def _of_spark(shop: Shop, error: BaseException) -> str:
+    text = f"{error} {getattr(error, 'java_exception', '')}"
+    if _is_full(text):
+        return _full(shop)
+    if "OutOfMemoryError" in text:
+        return "Spark has no memory left; raise memory_limit in shop.toml, or give executors more."
+    if "JAVA_GATEWAY_EXITED" in text:
+        return (
+            "Spark could not start Java. Install Java 17 or later (on Debian: "
+            "openjdk-17-jre-headless), or set JAVA_HOME."
+        )
+    if "TABLE_OR_VIEW_NOT_FOUND" in text or "SCHEMA_NOT_FOUND" in text:
+        return "Spark's catalog has no table of a name in shop.toml; mend it under [tables]."
+    gone = ("Py4JNetworkError", "ConnectionRefused", "SparkContext", "Connection refused",
+            "Could not parse Master URL", "JVM")  # fmt: skip
+    if type(error).__name__ == "Py4JNetworkError" or any(word in text for word in gone):
+        return _lost(shop)
+    return ""
+
+
 def _is_full(text: str) -> bool:
     return "No space left on device" in text or "Disk quota exceeded" in text
 
@@ -104,6 +128,7 @@ def _lost(shop: Shop) -> str:
 def _full(shop: Shop) -> str:
     where = {
         "duckdb": "the disk of the shop's folder or of spill_directory",
+        "pyspark": "the disk of the shop's folder, or one of Spark's own",
         "postgres": "the database's disk",
     }
     return f"{where[shop.engine]} is full. Make room, and run again: nothing half-written was kept."
