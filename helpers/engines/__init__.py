@@ -177,3 +177,22 @@ def digest(con, shop: Shop, source: Source) -> str:
     latest = table[source.snapshot].max().cast("string")
     row = con.execute(table.aggregate(n=table.count(), latest=latest)).iloc[0]
     return f"{row.n} {row.latest}"
+
+
+def stacked(tables: "Sequence[ir.Table]") -> "ir.Table":
+    """Lay tables one below the other, their columns by name; what one lacks is missing there."""
+    import ibis
+
+    if len(tables) == 1:
+        return tables[0]
+    kinds = {name: kind for table in tables for name, kind in table.schema().items()}
+    whole = [
+        table.select(
+            **{
+                name: table[name] if name in table.columns else ibis.null(kind)
+                for name, kind in kinds.items()
+            }
+        )
+        for table in tables
+    ]
+    return ibis.union(*whole)

@@ -14,7 +14,7 @@ from ibis.expr import datatypes as dt
 from ibis.expr import types as ir
 
 from helpers.contract.shop import Shop
-from helpers.engines.spark import stacked
+from helpers.engines import stacked
 from helpers.errors import DataError
 
 LETTER = "[[:alpha:]]"

@@ -4,19 +4,26 @@ The folders of the shop must lie where Spark's executors see them too. Options o
 the memory of an executor, are taken from Spark's own configuration or PYSPARK_SUBMIT_ARGS.
 """
 
+import itertools
 import os
+import re
 import shutil
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import socket
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 from warnings import filterwarnings
 
 import ibis
+import sqlglot as sg
+import sqlglot.expressions as sge
+from ibis.backends.pyspark import Backend
+from ibis.backends.pyspark.converter import PySparkPandasData
+from ibis.backends.pyspark.datatypes import PySparkSchema
 from ibis.expr import types as ir
 
 from helpers.contract.shop import Shop
+from helpers.engines import stacked
 
 LETTER = r"\p{L}"
 # Of Spark's own defaults, those that fit neither small tables nor a quiet notebook.
@@ -25,27 +32,76 @@ _OPTIONS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "OFF",
     "spark.sql.session.timeZone": "UTC",
-    # A value that cannot be cast is missing, and what is divided by nothing too, as on DuckDB.
-    "spark.sql.ansi.enabled": "false",
-    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # What overflows or cannot be read is an error, as on DuckDB and PostgreSQL, not missing.
+    "spark.sql.ansi.enabled": "true",
     # A view of many steps is printed in full wherever a plan is kept.
     "spark.sql.maxPlanStringLength": "1000",
 }
+_NUMBERS = itertools.count()
+# Connections of this process; with the last of them Java ends, and gives its memory back.
+_OPEN: set[int] = set()
+
+
+class _Spark(Backend):
+    """Ibis' own backend, whose queries keep the steps that they use more than once."""
+
+    def execute(self, expr: ir.Expr, /, *, params=None, limit=None, **options):
+        """Execute an expression, as Ibis does."""
+        table = expr.as_table()
+        frame = rows_of(self, table).toPandas()
+        return expr.__pandas_result__(PySparkPandasData.convert_table(frame, table.schema()))
 
 
 def connect(shop: Shop):
     """Open a session of Spark, or the one that this process has already."""
-    from pyspark.sql import SparkSession
-
     # At every frame it gives; whether its frames are right with pandas 3 is for our tests to say.
     filterwarnings("ignore", message="PySpark does not yet fully support pandas")
-    builder = SparkSession.builder.master(shop.url_with_secrets()).appName("ltv")
-    for key, value in (_OPTIONS | _of_shop(shop)).items():
+    _check_reachable(shop)
+    _Spark.register_options()
+    con = _Spark()
+    con.do_connect(_session(shop))
+    _OPEN.add(id(con))
+    return con
+
+
+def _check_reachable(shop: Shop) -> None:
+    """Knock at a master's door, of which Spark itself would despair after a minute."""
+    url = shop.url_with_secrets()
+    if not url.startswith("spark://"):
+        return
+    failure = None
+    for host, port in re.findall(r"([^,/]+):(\d+)", url.removeprefix("spark://")):
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        except OSError as error:
+            failure = error
+        else:
+            return
+    raise ConnectionError("no master answers") from failure
+
+
+def _session(shop: Shop):
+    """Start Java, quiet, where this process has none that lives; then Spark in it."""
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
+    from pyspark.sql import SparkSession
+
+    if not _is_alive():
+        _end()
+    settings = {"spark.master": shop.url_with_secrets(), "spark.app.name": "ltv"}
+    settings |= _OPTIONS | _of_shop(shop)
+    if SparkContext._gateway is None:
+        conf = SparkConf(loadDefaults=False).setAll(list(settings.items()))
+        # Java prints to its standard error whatever it is told, into a notebook or on a terminal.
+        with SparkContext._lock:
+            SparkContext._gateway = launch_gateway(conf, {"stderr": subprocess.DEVNULL})
+            SparkContext._jvm = SparkContext._gateway.jvm
+    builder = SparkSession.builder
+    for key, value in settings.items():
         builder = builder.config(key, value)
-    with _quiet_java():
-        session = builder.getOrCreate()
+    session = builder.getOrCreate()
     session.sparkContext.setLogLevel("OFF")
-    return ibis.pyspark.connect(session)
+    return session
 
 
 def _of_shop(shop: Shop) -> dict[str, str]:
@@ -55,35 +111,93 @@ def _of_shop(shop: Shop) -> dict[str, str]:
         options["spark.driver.memory"] = shop.memory_limit.lower().replace(" ", "").rstrip("b")
     if shop.spill_directory:
         options["spark.local.dir"] = str(shop.spill_folder)
-    if shop.url.startswith("local["):
-        # Tasks of a local master run on this machine's cores: more parts than cores only wait.
-        cores = shop.url.removeprefix("local[").partition("]")[0].partition(",")[0]
-        number = cores if cores.isdigit() else str(os.cpu_count() or 2)
-        options |= {"spark.sql.shuffle.partitions": number, "spark.default.parallelism": number}
-    return options
+    local = re.match(r"local(?:\[(\d+|\*).*\])?$", shop.url)
+    cluster = re.match(r"local-cluster\[\s*(\d+)\s*,\s*(\d+)", shop.url)
+    if cluster:
+        cores = int(cluster[1]) * int(cluster[2])
+    elif local:
+        cores = int(local[1]) if (local[1] or "1").isdigit() else os.cpu_count() or 2
+    else:
+        return options
+    # Tasks run on this machine's cores: more parts than cores only wait.
+    return options | dict.fromkeys(
+        ("spark.sql.shuffle.partitions", "spark.default.parallelism"), str(max(2, cores))
+    )
 
 
-@contextmanager
-def _quiet_java() -> Iterator[None]:
-    """Start Java with its standard error sent nowhere: it prints there whatever it is told.
+def _is_alive() -> bool:
+    """Say whether the Java that this process started, if any, still answers for Spark."""
+    from pyspark import SparkContext
 
-    Not in files of the notebook, whose output is compared with what is stored, and not on a
-    terminal, where its lines would hide the one that says what went wrong.
-    """
-    sys.stderr.flush()
-    old, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(old, 2)
-        os.close(old)
-        os.close(nowhere)
+    process = getattr(SparkContext._gateway, "proc", None)
+    context = SparkContext._active_spark_context
+    if process is not None and process.poll() is not None:
+        return False
+    with suppress(Exception):
+        return context is None or not context._jsc.sc().isStopped()
+    return False
 
 
 def close(con) -> None:
-    """Forget what the session keeps; Java goes on, as a new start takes twenty seconds."""
-    con._session.catalog.clearCache()
+    """Close the connection; with the last one Java ends."""
+    _OPEN.discard(id(con))
+    if not _OPEN:
+        _end()
+
+
+def _end() -> None:
+    """End Spark and the Java that was started for it, in whatever state they are."""
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    gateway = SparkContext._gateway
+    session = SparkSession._instantiatedSession
+    with suppress(Exception):
+        session.stop()
+    SparkSession._instantiatedSession = SparkSession._activeSession = None
+    SparkContext._active_spark_context = None
+    if getattr(gateway, "proc", None) is None:
+        return
+    with suppress(Exception):
+        gateway.shutdown()
+    with suppress(Exception):
+        gateway.proc.stdin.close()
+        gateway.proc.wait(20)
+    SparkContext._gateway = SparkContext._jvm = None
+
+
+def rows_of(con, table: ir.Table):
+    """Give Spark's data frame of an expression, with every step computed once.
+
+    Spark plans and computes a named step (a common table expression) again wherever it is used: of
+    steps upon steps that is 2, 4, 8 times. Those that are used more than once are kept before.
+    """
+    con._run_pre_execute_hooks(table)
+    query = con.compiler.to_sqlglot(table)
+    views: dict[str, str] = {}
+    try:
+        for step in query.ctes:
+            name = f"ltv_step_{next(_NUMBERS)}"
+            found = con._session.sql(_renamed(step.this, views).sql(dialect=con.dialect))
+            if step.this.find(sge.Join, sge.AggFunc, sge.Window, sge.Distinct, sge.SetOperation):
+                found = found.localCheckpoint()
+            found.createOrReplaceTempView(name)
+            views[step.alias] = name
+        query.set("with_", None)
+        return con._session.sql(_renamed(query, views).sql(dialect=con.dialect))
+    finally:
+        for name in views.values():
+            con._session.catalog.dropTempView(name)
+
+
+def _renamed(query: sge.Expression, views: dict[str, str]) -> sge.Expression:
+    """Let a query read the views that stand for its steps."""
+    for table in query.find_all(sge.Table):
+        if not table.db and table.name in views:
+            if not table.alias:
+                table.set("alias", sge.TableAlias(this=sg.to_identifier(table.name, quoted=True)))
+            table.set("this", sg.to_identifier(views[table.name], quoted=True))
+    return query
 
 
 def named(con, name: str, table: ir.Table) -> ir.Table:
@@ -97,9 +211,7 @@ def kept(con, name: str, table: ir.Table) -> ir.Table:
     As a checkpoint, which has no past: of a table that is only cached every later plan holds all
     the steps that led to it, twice for every join, and takes minutes to be read.
     """
-    con._run_pre_execute_hooks(table)
-    found = con._session.sql(con.compile(table)).localCheckpoint()
-    found.createOrReplaceTempView(name)
+    rows_of(con, table).localCheckpoint().createOrReplaceTempView(name)
     return con.table(name)
 
 
@@ -112,8 +224,7 @@ def copied(con, table: ir.Table, path: Path) -> ir.Table:
 def write(con, table: ir.Table, path: Path, order: tuple[str, ...], **options) -> None:
     """Write a folder of Parquet files, sorted throughout."""
     table = table.order_by(order) if order else table
-    con._run_pre_execute_hooks(table)
-    con._session.sql(con.compile(table)).write.mode("overwrite").parquet(str(path))
+    rows_of(con, table).write.mode("overwrite").parquet(str(path))
 
 
 def write_whole(con, table: ir.Table, path: Path, order: tuple[str, ...]) -> None:
@@ -134,25 +245,7 @@ def executed(con, table: ir.Table):
 
 def read(con, paths: tuple[Path, ...]) -> ir.Table:
     """Open Parquet, one or several below each other; a column that one lacks is missing there."""
-    tables = [con.read_parquet(str(path)) for path in paths]
-    return stacked(tables)
-
-
-def stacked(tables: list[ir.Table]) -> ir.Table:
-    """Lay tables one below the other, their columns by name."""
-    kinds = {name: kind for table in tables for name, kind in table.schema().items()}
-    if len(tables) == 1:
-        return tables[0]
-    whole = [
-        table.select(
-            **{
-                name: table[name] if name in table.columns else ibis.null(kind)
-                for name, kind in kinds.items()
-            }
-        )
-        for table in tables
-    ]
-    return ibis.union(*whole)
+    return stacked([con.read_parquet(str(path)) for path in paths])
 
 
 def exists(con, path: Path) -> bool:
@@ -169,16 +262,10 @@ def dropped(con, folder: Path) -> None:
 
 
 def frame(con, table) -> ir.Table:
-    """Hand a small table over as a file: PySpark takes pandas' newer text columns for objects."""
-    import pyarrow.parquet as pq
-
-    path = Path(tempfile.mkdtemp(prefix="ltv-")) / "frame.parquet"
-    pq.write_table(table, path, coerce_timestamps="us")
-    found = con._session.read.parquet(str(path)).localCheckpoint()
-    path.unlink()
-    path.parent.rmdir()
-    name = path.parent.name.replace("-", "_")
-    found.createOrReplaceTempView(name)
+    """Send a small table to the executors."""
+    name = f"ltv_frame_{next(_NUMBERS)}"
+    schema = PySparkSchema.from_ibis(ibis.Schema.from_pyarrow(table.schema))
+    con._session.createDataFrame(table, schema=schema).createOrReplaceTempView(name)
     return con.table(name)
 
 
@@ -189,7 +276,6 @@ def private(con, path: Path) -> ir.Table:
 
 def checksum(con, table: ir.Table) -> str:
     """Give the number of rows, and a checksum over all columns, whatever the rows' order."""
-    rows = con._session.sql(con.compile(table))
     checksum = "CAST(SUM(CAST(XXHASH64(*) AS DECIMAL(38, 0))) AS STRING)"
-    [(number, total)] = rows.selectExpr("COUNT(*)", checksum).collect()
+    [(number, total)] = rows_of(con, table).selectExpr("COUNT(*)", checksum).collect()
     return f"{number} {total}"
