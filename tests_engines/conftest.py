@@ -11,6 +11,12 @@ from tests_engines.server import PASSWORD, Server
 from tests_engines.shops import fill, sample_on
 
 SPARK = "local[2]"
+# For tables this small the best code costs more to make than it saves.
+_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+_SPARK_ARGS = (
+    f"--driver-java-options '{_JAVA}' --conf spark.sql.codegen.wholeStage=false "
+    "--conf spark.sql.adaptive.enabled=false pyspark-shell"
+)
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +36,7 @@ def study_on(tmp_path_factory, request) -> Iterator[Callable[[str], Study]]:
     """Give the sample as of its last complete month, on an engine; opened once."""
     opened: dict[str, Study] = {}
     patch = pytest.MonkeyPatch()
+    patch.setenv("PYSPARK_SUBMIT_ARGS", _SPARK_ARGS)
 
     def study(engine: str) -> Study:
         if engine not in opened:
