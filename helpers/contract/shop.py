@@ -329,6 +329,11 @@ def _check_engine(shop: Shop, where: str) -> None:
             + (f'and url is missing, such as url = "{example}".' if example else
                'which runs in this process: leave url out, or name another engine.')
         )  # fmt: skip
+    if shop.engine == "pyspark" and not _MASTER.match(shop.url):
+        raise UsageError(
+            f"{where}: url is '{shop.url}'; Spark's masters are written as local[2], "
+            "local-cluster[2,1,1024], spark://host:7077, yarn or k8s://https://host:443."
+        )
     if _SECRET.search(_VARIABLE.sub("", shop.url)):
         raise UsageError(
             f"{where}: url holds a password. Take it out of the file, write ${{VARIABLE}} in its "
@@ -357,6 +362,7 @@ def _check_engine(shop: Shop, where: str) -> None:
             )
 
 
+_MASTER = re.compile(r"(local(\[.+\])?|local-cluster\[.+\]|yarn|spark://.+|k8s://.+|\$\{.+)$")
 # What stands between a user and a host, or is called so.
 _SECRET = re.compile(r"://[^/@]*:[^/@]+@|[?&](password|sslpassword)=[^&]", re.IGNORECASE)
 

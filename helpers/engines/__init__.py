@@ -22,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
+from warnings import filterwarnings
 
 from helpers.contract.settings import Source
 from helpers.contract.shop import Shop
@@ -43,6 +44,8 @@ def _of(con) -> ModuleType:
 
 def _module(engine: str) -> ModuleType:
     if engine == "pyspark":
+        # Whether its answers are right with pandas 3 is for the tests of engines to say.
+        filterwarnings("ignore", message="PySpark does not yet fully support pandas")
         from helpers.engines import spark as module
     elif engine == "postgres":
         from helpers.engines import postgres as module

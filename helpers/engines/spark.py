@@ -12,15 +12,16 @@ import socket
 import subprocess
 from contextlib import suppress
 from pathlib import Path
-from warnings import filterwarnings
 
 import ibis
+import pandas as pd
 import sqlglot as sg
 import sqlglot.expressions as sge
 from ibis.backends.pyspark import Backend
-from ibis.backends.pyspark.converter import PySparkPandasData
 from ibis.backends.pyspark.datatypes import PySparkSchema
 from ibis.expr import types as ir
+from ibis.formats.pandas import PandasData
+from ibis.formats.pyarrow import PyArrowData
 
 from helpers.contract.shop import Shop
 from helpers.engines import stacked
@@ -43,19 +44,36 @@ _OPEN: set[int] = set()
 
 
 class _Spark(Backend):
-    """Ibis' own backend, whose queries keep the steps that they use more than once."""
+    """Ibis' own backend, whose queries keep the steps that they use more than once.
+
+    Rows go to and from Python as Arrow tables alone: PySpark's own frames are made by ways of
+    pandas that pandas is about to end.
+    """
 
     def execute(self, expr: ir.Expr, /, *, params=None, limit=None, **options):
-        """Execute an expression, as Ibis does."""
+        """Give the frame, column or value of an expression, as Ibis does."""
         table = expr.as_table()
-        frame = rows_of(self, table).toPandas()
-        return expr.__pandas_result__(PySparkPandasData.convert_table(frame, table.schema()))
+        found = rows_of(self, table).toArrow()
+        # Column by column as of DuckDB, so that a frame is the same whatever the engine.
+        columns = {
+            name: column.to_pylist() if column.null_count else column.to_pandas()
+            for name, column in zip(found.column_names, found.columns, strict=True)
+        }
+        frame = PandasData.convert_table(pd.DataFrame(columns), table.schema())
+        return expr.__pandas_result__(frame)
+
+    def to_pyarrow(self, expr: ir.Expr, /, *, params=None, limit=None, **options):
+        """Give an expression as an Arrow table, as Ibis does."""
+        table = expr.as_table()
+        found = rows_of(self, table).toArrow()
+        return expr.__pyarrow_result__(PyArrowData.convert_table(found, table.schema()))
+
+    def _register_in_memory_table(self, op) -> None:
+        _sent(self, op.data.to_pyarrow(op.schema), op.name)
 
 
 def connect(shop: Shop):
     """Open a session of Spark, or the one that this process has already."""
-    # At every frame it gives; whether its frames are right with pandas 3 is for our tests to say.
-    filterwarnings("ignore", message="PySpark does not yet fully support pandas")
     _check_reachable(shop)
     _Spark.register_options()
     con = _Spark()
@@ -264,9 +282,13 @@ def dropped(con, folder: Path) -> None:
 def frame(con, table) -> ir.Table:
     """Send a small table to the executors."""
     name = f"ltv_frame_{next(_NUMBERS)}"
+    _sent(con, table, name)
+    return con.table(name)
+
+
+def _sent(con, table, name: str) -> None:
     schema = PySparkSchema.from_ibis(ibis.Schema.from_pyarrow(table.schema))
     con._session.createDataFrame(table, schema=schema).createOrReplaceTempView(name)
-    return con.table(name)
 
 
 def private(con, path: Path) -> ir.Table:
