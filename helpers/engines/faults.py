@@ -95,23 +95,36 @@ def _of_postgres(shop: Shop, error: BaseException) -> str:
 
 
 def _of_spark(shop: Shop, error: BaseException) -> str:
-    text = f"{error} {getattr(error, 'java_exception', '')}"
+    try:
+        text = f"{type(error).__name__} {error} {getattr(error, 'java_exception', '')}"
+    except Exception:
+        return _lost(shop)  # Java's words are asked of Java, and it is gone.
     if _is_full(text):
         return _full(shop)
-    if "OutOfMemoryError" in text:
-        return "Spark has no memory left; raise memory_limit in shop.toml, or give executors more."
+    if "OutOfMemoryError" in text or "Total size of serialized results" in text:
+        return (
+            "Spark has no memory left. Raise memory_limit in shop.toml (that of the driver, in "
+            "which a local master works), or give a cluster's executors more."
+        )
+    if "_MEMORY_TOO_SMALL" in text or "must be at least" in text:
+        return f"Spark does not start with so little: memory_limit is {shop.memory_limit}."
     if "JAVA_GATEWAY_EXITED" in text:
         return (
             "Spark could not start Java. Install Java 17 or later (on Debian: "
             "openjdk-17-jre-headless), or set JAVA_HOME."
         )
-    if "TABLE_OR_VIEW_NOT_FOUND" in text or "SCHEMA_NOT_FOUND" in text:
+    if any(f"{what}_NOT_FOUND" in text for what in ("CATALOG", "SCHEMA", "TABLE_OR_VIEW")):
         return "Spark's catalog has no table of a name in shop.toml; mend it under [tables]."
-    gone = ("Py4JNetworkError", "ConnectionRefused", "SparkContext", "Connection refused",
-            "Could not parse Master URL", "JVM")  # fmt: skip
-    if type(error).__name__ == "Py4JNetworkError" or any(word in text for word in gone):
-        return _lost(shop)
-    return ""
+    if "PATH_NOT_FOUND" in text or "FileNotFoundException" in text:
+        return (
+            "a file of the shop's folder is gone, or Spark's executors do not see that folder; it "
+            "must lie where they do. Run again to have it made."
+        )
+    from helpers.engines.spark import is_alive
+
+    gone = ("NetworkError", "Connection refused", "SparkContext", "Could not parse Master URL",
+            "Job aborted")  # fmt: skip
+    return _lost(shop) if not is_alive() or any(word in text for word in gone) else ""
 
 
 def _is_full(text: str) -> bool:
@@ -119,6 +132,12 @@ def _is_full(text: str) -> bool:
 
 
 def _lost(shop: Shop) -> str:
+    if shop.engine == "pyspark":
+        return (
+            "Spark cannot be reached, or ended while it worked, most often because its memory was "
+            "exhausted. Check the url, raise memory_limit in shop.toml (or give executors more), "
+            "and run again: nothing half-written was kept."
+        )
     return (
         f"{_NAMES[shop.engine]} cannot be reached, or the connection was lost. Check that it runs, "
         "and the url in shop.toml; then run again: nothing half-written was kept."

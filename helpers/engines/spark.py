@@ -5,6 +5,7 @@ the memory of an executor, are taken from Spark's own configuration or PYSPARK_S
 """
 
 import itertools
+import logging
 import os
 import re
 import shutil
@@ -74,12 +75,18 @@ class _Spark(Backend):
 
 def connect(shop: Shop):
     """Open a session of Spark, or the one that this process has already."""
+    logging.getLogger().addFilter(_is_not_of_py4j)
     _check_reachable(shop)
     _Spark.register_options()
     con = _Spark()
     con.do_connect(_session(shop))
     _OPEN.add(id(con))
     return con
+
+
+def _is_not_of_py4j(record: logging.LogRecord) -> bool:
+    """Leave out the trace that py4j prints when Java ends; what to do is said in a sentence."""
+    return record.msg != "Exception while sending command."
 
 
 def _check_reachable(shop: Shop) -> None:
@@ -104,7 +111,7 @@ def _session(shop: Shop):
     from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
 
-    if not _is_alive():
+    if not is_alive():
         _end()
     settings = {"spark.master": shop.url_with_secrets(), "spark.app.name": "ltv"}
     settings |= _OPTIONS | _of_shop(shop)
@@ -143,7 +150,7 @@ def _of_shop(shop: Shop) -> dict[str, str]:
     )
 
 
-def _is_alive() -> bool:
+def is_alive() -> bool:
     """Say whether the Java that this process started, if any, still answers for Spark."""
     from pyspark import SparkContext
 
