@@ -6,17 +6,19 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from helpers import engines
+from helpers.contract.shop import load_shop
 from helpers.study import Study, open_study
 from tests_engines.server import PASSWORD, Server
-from tests_engines.shops import fill, sample_on
+from tests_engines.shops import SPARK, SPARK_ARGS, fill, sample_on
 
-SPARK = "local[2]"
-# For tables this small the best code costs more to make than it saves.
-_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-_SPARK_ARGS = (
-    f"--driver-java-options '{_JAVA}' --conf spark.sql.codegen.wholeStage=false "
-    "--conf spark.sql.adaptive.enabled=false pyspark-shell"
-)
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_java() -> Iterator[None]:
+    """Let Spark start with what suits small tables."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYSPARK_SUBMIT_ARGS", SPARK_ARGS)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +38,6 @@ def study_on(tmp_path_factory, request) -> Iterator[Callable[[str], Study]]:
     """Give the sample as of its last complete month, on an engine; opened once."""
     opened: dict[str, Study] = {}
     patch = pytest.MonkeyPatch()
-    patch.setenv("PYSPARK_SUBMIT_ARGS", _SPARK_ARGS)
 
     def study(engine: str) -> Study:
         if engine not in opened:
@@ -45,7 +46,11 @@ def study_on(tmp_path_factory, request) -> Iterator[Callable[[str], Study]]:
                 patch.setenv("LTV_TEST_PASSWORD", PASSWORD)
                 url = request.getfixturevalue("server").url("${LTV_TEST_PASSWORD}")
             folder: Path = tmp_path_factory.mktemp(engine) / "sample"
-            opened[engine] = open_study(sample_on(folder, engine, url))
+            place = sample_on(folder, engine, url)
+            if engine == "pyspark":
+                # Java ends with the last connection: one that stays spares a second start.
+                engines.connect(load_shop(place))
+            opened[engine] = open_study(place)
         return opened[engine]
 
     yield study
