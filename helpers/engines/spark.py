@@ -12,14 +12,13 @@ import shutil
 import socket
 import subprocess
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import ibis
 import pandas as pd
 import sqlglot as sg
 import sqlglot.expressions as sge
-from ibis.backends.pyspark import Backend
-from ibis.backends.pyspark.datatypes import PySparkSchema
 from ibis.expr import types as ir
 from ibis.formats.pandas import PandasData
 from ibis.formats.pyarrow import PyArrowData
@@ -39,46 +38,54 @@ _OPTIONS = {
     # A view of many steps is printed in full wherever a plan is kept.
     "spark.sql.maxPlanStringLength": "1000",
 }
+_MARKS = {"f": r"\u000C", "v": r"\u000B", "a": r"\u0007"}
 _NUMBERS = itertools.count()
 # Connections of this process; with the last of them Java ends, and gives its memory back.
 _OPEN: set[int] = set()
 
 
-class _Spark(Backend):
-    """Ibis' own backend, whose queries keep the steps that they use more than once.
+@cache
+def _backend() -> type:
+    """Give the backend's class; it needs PySpark, which a shop on another engine does without."""
+    from ibis.backends.pyspark import Backend
 
-    Rows go to and from Python as Arrow tables alone: PySpark's own frames are made by ways of
-    pandas that pandas is about to end.
-    """
+    class Spark(Backend):
+        """Ibis' own backend, whose queries keep the steps that they use more than once.
 
-    def execute(self, expr: ir.Expr, /, *, params=None, limit=None, **options):
-        """Give the frame, column or value of an expression, as Ibis does."""
-        table = expr.as_table()
-        found = rows_of(self, table).toArrow()
-        # Column by column as of DuckDB, so that a frame is the same whatever the engine.
-        columns = {
-            name: column.to_pylist() if column.null_count else column.to_pandas()
-            for name, column in zip(found.column_names, found.columns, strict=True)
-        }
-        frame = PandasData.convert_table(pd.DataFrame(columns), table.schema())
-        return expr.__pandas_result__(frame)
+        Rows go to and from Python as Arrow tables alone: PySpark's own frames are made by ways of
+        pandas that pandas is about to end.
+        """
 
-    def to_pyarrow(self, expr: ir.Expr, /, *, params=None, limit=None, **options):
-        """Give an expression as an Arrow table, as Ibis does."""
-        table = expr.as_table()
-        found = rows_of(self, table).toArrow()
-        return expr.__pyarrow_result__(PyArrowData.convert_table(found, table.schema()))
+        def execute(self, expr: ir.Expr, /, *, params=None, limit=None, **options):
+            """Give the frame, column or value of an expression, as Ibis does."""
+            table = expr.as_table()
+            found = rows_of(self, table).toArrow()
+            # Column by column as of DuckDB, so that a frame is the same whatever the engine.
+            columns = {
+                name: column.to_pylist() if column.null_count else column.to_pandas()
+                for name, column in zip(found.column_names, found.columns, strict=True)
+            }
+            frame = PandasData.convert_table(pd.DataFrame(columns), table.schema())
+            return expr.__pandas_result__(frame)
 
-    def _register_in_memory_table(self, op) -> None:
-        _sent(self, op.data.to_pyarrow(op.schema), op.name)
+        def to_pyarrow(self, expr: ir.Expr, /, *, params=None, limit=None, **options):
+            """Give an expression as an Arrow table, as Ibis does."""
+            table = expr.as_table()
+            found = rows_of(self, table).toArrow()
+            return expr.__pyarrow_result__(PyArrowData.convert_table(found, table.schema()))
+
+        def _register_in_memory_table(self, op) -> None:
+            _sent(self, op.data.to_pyarrow(op.schema), op.name)
+
+    return Spark
 
 
 def connect(shop: Shop):
     """Open a session of Spark, or the one that this process has already."""
     logging.getLogger().addFilter(_is_not_of_py4j)
     _check_reachable(shop)
-    _Spark.register_options()
-    con = _Spark()
+    con = _backend()()
+    con.register_options()
     con.do_connect(_session(shop))
     _OPEN.add(id(con))
     return con
@@ -203,16 +210,39 @@ def rows_of(con, table: ir.Table):
     try:
         for step in query.ctes:
             name = f"ltv_step_{next(_NUMBERS)}"
-            found = con._session.sql(_renamed(step.this, views).sql(dialect=con.dialect))
+            found = con._session.sql(_said(con, _renamed(step.this, views)))
             if step.this.find(sge.Join, sge.AggFunc, sge.Window, sge.Distinct, sge.SetOperation):
                 found = found.localCheckpoint()
             found.createOrReplaceTempView(name)
             views[step.alias] = name
         query.set("with_", None)
-        return con._session.sql(_renamed(query, views).sql(dialect=con.dialect))
+        return _typed(con._session.sql(_said(con, _renamed(query, views))), table)
     finally:
         for name in views.values():
             con._session.catalog.dropTempView(name)
+
+
+def _said(con, query: sge.Expression) -> str:
+    r"""Give the words of a query, its marks as Spark reads them.
+
+    Of ``\f`` and ``\v``, which sqlglot writes for two kinds of blanks, Spark takes the letters: a
+    text stripped of blanks would lose every f and v at its ends.
+    """
+    return re.sub(r"\\(.)", lambda found: _MARKS.get(found[1], found[0]), query.sql(con.dialect))
+
+
+def _typed(rows, table: ir.Table):
+    """Give numbers the types that Ibis says they have: Spark takes a small literal for 32 bits."""
+    from ibis.backends.pyspark.datatypes import PySparkType
+
+    return rows.select(
+        [
+            rows[f"`{name}`"].cast(PySparkType.from_ibis(kind)).alias(name)
+            if kind.is_integer() or kind.is_floating()
+            else rows[f"`{name}`"]
+            for name, kind in table.schema().items()
+        ]
+    )
 
 
 def _renamed(query: sge.Expression, views: dict[str, str]) -> sge.Expression:
@@ -294,6 +324,8 @@ def frame(con, table) -> ir.Table:
 
 
 def _sent(con, table, name: str) -> None:
+    from ibis.backends.pyspark.datatypes import PySparkSchema
+
     schema = PySparkSchema.from_ibis(ibis.Schema.from_pyarrow(table.schema))
     con._session.createDataFrame(table, schema=schema).createOrReplaceTempView(name)
 
