@@ -13,9 +13,9 @@ Where an engine differs, and why:
   the collation of code points, as on DuckDB and Spark; else first and last would be others.
 - Spark has no temporary tables, PostgreSQL re-plans a view of a view: both keep the steps of
   cleaning, where DuckDB only names them.
-- Spark plans and computes a named step again wherever a query uses it: steps used more than once are
-  kept before. It reads two marks of a text as letters, and takes small whole numbers for 32 bits:
-  both are said otherwise to it.
+- Spark plans and computes a named step again wherever a query uses it: steps used more than once
+  are kept before. It reads two marks of a text as letters, and takes small whole numbers for 32
+  bits: both are said otherwise to it.
 - A pseudonym's key table never becomes a table of a server: PostgreSQL has it as a temporary one
   of the session, sent as data, so that no server log and no other session sees it.
 """
