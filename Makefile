@@ -28,8 +28,8 @@ test: .venv/.tests lint
 	  echo "No Chromium on this machine: make test-browser, which looks at pages in one, cannot run."
 	$(BIN)/python -m pytest $(NBVAL) --nbval-current-env -n 2 --dist loadscope --no-loadscope-reorder tests helpers notebooks $(ARGS)
 
-# Equal answers on DuckDB and PostgreSQL: needs PostgreSQL's server programs, which the tests
-# start and stop themselves. Apart from `test`, so that nothing there is passed by skipping.
+# Equal answers on DuckDB, Spark and PostgreSQL: needs Java 17 and PostgreSQL's server programs, which
+# the tests start and stop themselves. Apart from `test`, so that nothing there is passed by skipping.
 test-engines: .venv/.engines
 	$(BIN)/python -m pytest tests_engines $(ARGS)
 
@@ -71,8 +71,8 @@ $(BENCHES): bench-%: .venv/.ready
 	$(BIN)/python -m pip install --quiet -r requirements-test.txt -c constraints.txt
 	touch $@
 
-.venv/.engines: .venv/.tests requirements-postgres.txt
-	$(BIN)/python -m pip install --quiet -r requirements-postgres.txt -c constraints.txt
+.venv/.engines: .venv/.tests requirements-spark.txt requirements-postgres.txt
+	$(BIN)/python -m pip install --quiet -r requirements-spark.txt -r requirements-postgres.txt -c constraints.txt
 	touch $@
 
 .venv/.browser: .venv/.tests requirements-browser.txt

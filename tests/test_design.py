@@ -23,7 +23,7 @@ FLOW = [
     "written",
     "contract.tables", "contract.conversions", "contract.settings", "contract.goals",
     "contract.shop",
-    "engines", "engines.duckdb", "engines.postgres", "engines.faults",
+    "engines", "engines.duckdb", "engines.spark", "engines.postgres", "engines.faults",
     "sources.headers", "sources.readers", "sources.workbooks", "sources.typed",
     "cleaning.rules", "cleaning.marks", "cleaning.refunds", "cleaning.facts", "cleaning.tally",
     "cleaning.loading",
@@ -83,6 +83,7 @@ PACKAGES = {name.split(".")[0] for name in FLOW if "." in name}
 # What reads order rows: files to clean tables.
 READING = (
     "engines.duckdb",
+    "engines.spark",
     "cleaning.clean_tables",
     "cleaning.loading",
     "cleaning.quarantine",

@@ -6,9 +6,19 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from helpers import engines
+from helpers.contract.shop import load_shop
 from helpers.study import Study, open_study
 from tests_engines.server import PASSWORD, Server
-from tests_engines.shops import fill, sample_on
+from tests_engines.shops import SPARK, SPARK_ARGS, fill, sample_on
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_java() -> Iterator[None]:
+    """Let Spark start with what suits small tables."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYSPARK_SUBMIT_ARGS", SPARK_ARGS)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -31,12 +41,16 @@ def study_on(tmp_path_factory, request) -> Iterator[Callable[[str], Study]]:
 
     def study(engine: str) -> Study:
         if engine not in opened:
-            url = ""
+            url = SPARK if engine == "pyspark" else ""
             if engine == "postgres":
                 patch.setenv("LTV_TEST_PASSWORD", PASSWORD)
                 url = request.getfixturevalue("server").url("${LTV_TEST_PASSWORD}")
             folder: Path = tmp_path_factory.mktemp(engine) / "sample"
-            opened[engine] = open_study(sample_on(folder, engine, url))
+            place = sample_on(folder, engine, url)
+            if engine == "pyspark":
+                # Java ends with the last connection: one that stays spares a second start.
+                engines.connect(load_shop(place))
+            opened[engine] = open_study(place)
         return opened[engine]
 
     yield study

@@ -6,6 +6,13 @@ from pathlib import Path
 from helpers.contract.shop import ROOT
 
 SAMPLE = ROOT / "data" / "sample"
+SPARK = "local[2]"
+# For tables this small the best code costs more to make than it saves.
+SPARK_ARGS = (
+    "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' "
+    "--conf spark.sql.codegen.wholeStage=false --conf spark.sql.adaptive.enabled=false "
+    "pyspark-shell"
+)
 
 
 def sample_on(folder: Path, engine: str, url: str = "") -> str:

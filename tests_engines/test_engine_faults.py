@@ -1,8 +1,10 @@
 """A broken engine: one clear sentence, nothing half-written, and nothing secret in it."""
 
 import os
+import socket
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import psycopg
@@ -281,8 +283,9 @@ print(sorted(p.name for p in pathlib.Path({shop!r}, "clean").iterdir() if p.name
 """
 
 
-def test_a_full_disk(tmp_path):
-    source = sample_on(tmp_path / "source", "duckdb")
+@pytest.mark.parametrize("engine", ["duckdb", "pyspark"])
+def test_a_full_disk(engine, tmp_path):
+    source = sample_on(tmp_path / "source", engine, "local[1]" if engine == "pyspark" else "")
     disk = tmp_path / "disk"
     disk.mkdir()
     size = sum(path.stat().st_size for path in Path(source).iterdir()) + (600 << 10)
@@ -303,3 +306,107 @@ def test_an_exhausted_memory_limit(tmp_path):
     text = message(error)
     assert "memory limit of 16MB is exhausted" in text and "spill_directory" in text
     assert "c299" not in text and not left_behind(shop)
+
+
+def test_spark_that_is_not_there(tmp_path):
+    shop = small_shop(
+        tmp_path / "corner", 'engine = "pyspark"\nurl = "local[1]"', 'files = "o.csv"'
+    )
+    (Path(shop) / "o.csv").write_text("order_id,customer_id,ordered_at,revenue\n1,a,2026-01-01,1\n")
+    code = textwrap.dedent(f"""
+        import os
+        from helpers.errors import DataError
+        from helpers.study import open_study
+        os.environ["JAVA_HOME"] = {str(tmp_path)!r}
+        try:
+            open_study({shop!r})
+        except DataError as error:
+            print(error)
+    """)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert "could not start Java" in done.stdout and not done.stderr
+    assert not left_behind(shop)
+
+
+def test_java_keeps_quiet(tmp_path):
+    source = sample_on(tmp_path / "source", "pyspark", "local[1]")
+    code = f"from helpers import engines; from helpers.contract.shop import load_shop; con = engines.connect(load_shop({source!r})); print(con.raw_sql('SELECT 1 AS one').collect()[0][0])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "1" and done.stderr == ""
+
+
+def on_spark(
+    folder: Path, url: str = "local[1]", source: str = 'files = "orders.csv"', more: str = ""
+):
+    shop = small_shop(folder, f'engine = "pyspark"\nurl = "{url}"\n{more}', source)
+    rows = "".join(f"{n},c{n % 50},2026-01-0{1 + n % 9},{n % 97}.50\n" for n in range(200))
+    (folder / "orders.csv").write_text("order_id,customer_id,ordered_at,revenue\n" + rows)
+    return shop
+
+
+def test_a_master_that_cannot_be_reached(tmp_path, monkeypatch):
+    monkeypatch.setenv("LTV_TEST_HOST", "127.0.0.1")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"spark://${{LTV_TEST_HOST}}:{free.getsockname()[1]}"
+        with pytest.raises(DataError) as error:
+            open_study(on_spark(tmp_path, url))
+    assert "cannot be reached" in message(error) and "127.0.0.1" not in str(error.value)
+    assert not left_behind(str(tmp_path))
+
+
+def test_what_is_no_master(tmp_path):
+    with pytest.raises(UsageError, match=r"url is 'lokal\[2\]'; Spark's masters"):
+        load_shop(on_spark(tmp_path, "lokal[2]"))
+
+
+@pytest.mark.parametrize("name", ["nothing", "nowhere.nothing", "no.where.nothing"])
+def test_a_table_that_the_catalog_of_spark_lacks(tmp_path, name):
+    with pytest.raises(DataError, match="no table") as error:
+        open_study(on_spark(tmp_path, source=f'table = "{name}"'))
+    message(error)
+    assert not left_behind(str(tmp_path))
+
+
+def test_a_memory_limit_below_what_spark_starts_with(tmp_path):
+    with pytest.raises(DataError) as error:
+        open_study(on_spark(tmp_path, more='memory_limit = "100MB"'))
+    assert "does not start with so little: memory_limit is 100MB" in message(error)
+    assert not left_behind(str(tmp_path))
+
+
+def test_memory_that_spark_exhausts(tmp_path):
+    shop = load_shop(on_spark(tmp_path, more='memory_limit = "520MB"'))
+    con = engines.connect(shop)
+    wide = con.sql("SELECT id % 1 AS k, repeat(string(id), 20) AS word FROM range(20000000)")
+    try:
+        with pytest.raises(DataError) as error, told(shop):
+            engines.kept(con, "wide", wide.group_by("k").aggregate(words=wide.word.collect()))
+    finally:
+        engines.close(con)
+    assert "memory" in message(error)
+    con = engines.connect(shop)
+    assert con.raw_sql("SELECT 1 AS one").collect()[0][0] == 1, "the next start is a new Java"
+    engines.close(con)
+
+
+def test_java_that_ends_while_cleaning(tmp_path, monkeypatch):
+    from pyspark import SparkContext
+
+    shop, kept = on_spark(tmp_path), engines.kept
+
+    def cut(con, name, table):
+        SparkContext._gateway.proc.kill()
+        SparkContext._gateway.proc.wait()
+        return kept(con, name, table)
+
+    monkeypatch.setattr(engines, "kept", cut)
+    with pytest.raises(DataError) as error:
+        open_study(shop)
+    assert "ended while it worked" in message(error)
+    assert not left_behind(shop)
+    monkeypatch.undo()
+    study = open_study(shop)
+    assert summaries.load(study, "scope")["orders"].sum() == 200
+    assert not [path for path in Path(shop, "clean").glob(".*") if path.is_dir()]
+    engines.close(study.con)

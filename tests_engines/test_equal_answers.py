@@ -1,4 +1,4 @@
-"""Cleaning and every summary of the sample shop give the same on DuckDB and PostgreSQL."""
+"""Cleaning and every summary of the sample shop give the same on DuckDB, Spark and PostgreSQL."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -12,7 +12,7 @@ from helpers.persons import keys as persons
 from helpers.sources.typed import clean_table
 from helpers.summaries import prediction
 
-OTHERS = ("postgres",)
+OTHERS = ("pyspark", "postgres")
 OPTIONS = {
     "dimension": "first_category",
     "split": "2025-06-30",

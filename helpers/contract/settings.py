@@ -44,7 +44,7 @@ _SOURCE_KEYS = {
 }
 _DATE_PARTS = ("%Y", "%m", "%d", "%H", "%M", "%S", "%z")
 _CHOICES = {
-    "engine": ("duckdb", "postgres"),
+    "engine": ("duckdb", "pyspark", "postgres"),
     "business_model": ("noncontractual", "contractual"),
     "duplicates": ("keep", "quarantine"),
     "rule": ("costs", "rate", "none"),
@@ -259,9 +259,10 @@ def _check_relation(plain: dict, place: str) -> None:
     if wrong:
         other = "tables of an engine" if not relation else "files"
         raise UsageError(f"{place}: {wrong[0]} is for {other}; leave it out.")
-    if relation and not re.fullmatch(r"[^.\s]+(\.[^.\s]+)?", relation):
+    if relation and not re.fullmatch(r"[^.\s]+(\.[^.\s]+){0,2}", relation):
         raise UsageError(
-            f'{place}: table is {relation!r}; it must be a name such as "orders" or "sales.orders".'
+            f'{place}: table is {relation!r}; it must be a name such as "orders", "sales.orders" '
+            'or "catalog.sales.orders".'
         )
 
 

@@ -321,18 +321,23 @@ def load_shop(shop: str) -> Shop:
 
 def _check_engine(shop: Shop, where: str) -> None:
     """Check what an engine needs of shop.toml, and that no password stands there."""
-    address = "postgresql://ltv:${LTV_PASSWORD}@db/shop"
-    example = address if shop.engine == "postgres" else ""
+    examples = {"pyspark": "local[2]", "postgres": "postgresql://ltv:${LTV_PASSWORD}@db/shop"}
+    example = examples.get(shop.engine)
     if bool(shop.url) != bool(example):
         raise UsageError(
             f"{where}: engine is '{shop.engine}', "
             + (f'and url is missing, such as url = "{example}".' if example else
                'which runs in this process: leave url out, or name another engine.')
         )  # fmt: skip
+    if shop.engine == "pyspark" and not _MASTER.match(shop.url):
+        raise UsageError(
+            f"{where}: url is '{shop.url}'; Spark's masters are written as local[2], "
+            "local-cluster[2,1,1024], spark://host:7077, yarn or k8s://https://host:443."
+        )
     if _SECRET.search(_VARIABLE.sub("", shop.url)):
         raise UsageError(
             f"{where}: url holds a password. Take it out of the file, write ${{VARIABLE}} in its "
-            f'place, such as url = "{address}"; the variable is read from the '
+            f'place, such as url = "{examples["postgres"]}"; the variable is read from the '
             "environment."
         )
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", shop.schema):
@@ -348,7 +353,7 @@ def _check_engine(shop: Shop, where: str) -> None:
         if bool(source.relation) and shop.engine == "duckdb":
             raise UsageError(
                 f"{where} [tables.{source.table}]: table is for engines that have tables, and "
-                'engine is "duckdb": give files, or name engine = "postgres".'
+                'engine is "duckdb": give files, or name engine = "pyspark" or "postgres".'
             )
         if not source.relation and shop.engine == "postgres":
             raise UsageError(
@@ -357,6 +362,7 @@ def _check_engine(shop: Shop, where: str) -> None:
             )
 
 
+_MASTER = re.compile(r"(local(\[.+\])?|local-cluster\[.+\]|yarn|spark://.+|k8s://.+|\$\{.+)$")
 # What stands between a user and a host, or is called so.
 _SECRET = re.compile(r"://[^/@]*:[^/@]+@|[?&](password|sslpassword)=[^&]", re.IGNORECASE)
 

@@ -1,6 +1,6 @@
 """What to say when an engine fails: one sentence, with nothing of what the engine said.
 
-An engine's own words may hold a customer's row, or a password.
+An engine's own words may hold a customer's row, a password, or a page of Java.
 """
 
 import errno
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from helpers.contract.shop import Shop
 from helpers.errors import DataError, WorkbookError
 
-_NAMES = {"duckdb": "DuckDB", "postgres": "PostgreSQL"}
+_NAMES = {"duckdb": "DuckDB", "pyspark": "Spark", "postgres": "PostgreSQL"}
 
 
 @contextmanager
@@ -35,10 +35,14 @@ def sentence(shop: Shop, error: BaseException) -> str:
         return _of_duckdb(shop, error)
     if package == "psycopg":
         return _of_postgres(shop, error)
-    if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
+    if package in ("py4j", "pyspark"):
+        return _of_spark(shop, error)
+    if isinstance(error, ConnectionError) and shop.engine == "pyspark":
+        return _lost(shop)
+    if isinstance(error, ModuleNotFoundError) and error.name in ("psycopg", "pyspark"):
         return (
             f'engine is "{shop.engine}", and its package {error.name} is not installed. Run: '
-            "python -m pip install -r requirements-postgres.txt"
+            f"python -m pip install -r requirements-{_NAMES[shop.engine].lower()[:8]}.txt"
         )
     return ""
 
@@ -90,11 +94,50 @@ def _of_postgres(shop: Shop, error: BaseException) -> str:
     return ""
 
 
+def _of_spark(shop: Shop, error: BaseException) -> str:
+    try:
+        text = f"{type(error).__name__} {error} {getattr(error, 'java_exception', '')}"
+    except Exception:
+        return _lost(shop)  # Java's words are asked of Java, and it is gone.
+    if _is_full(text):
+        return _full(shop)
+    if "OutOfMemoryError" in text or "Total size of serialized results" in text:
+        return (
+            "Spark has no memory left. Raise memory_limit in shop.toml (that of the driver, in "
+            "which a local master works), or give a cluster's executors more."
+        )
+    if "_MEMORY_TOO_SMALL" in text or "must be at least" in text:
+        return f"Spark does not start with so little: memory_limit is {shop.memory_limit}."
+    if "JAVA_GATEWAY_EXITED" in text:
+        return (
+            "Spark could not start Java. Install Java 17 or later (on Debian: "
+            "openjdk-17-jre-headless), or set JAVA_HOME."
+        )
+    if any(f"{what}_NOT_FOUND" in text for what in ("CATALOG", "SCHEMA", "TABLE_OR_VIEW")):
+        return "Spark's catalog has no table of a name in shop.toml; mend it under [tables]."
+    if "PATH_NOT_FOUND" in text or "FileNotFoundException" in text:
+        return (
+            "a file of the shop's folder is gone, or Spark's executors do not see that folder; it "
+            "must lie where they do. Run again to have it made."
+        )
+    from helpers.engines.spark import is_alive
+
+    gone = ("NetworkError", "Connection refused", "SparkContext", "Could not parse Master URL",
+            "Job aborted")  # fmt: skip
+    return _lost(shop) if not is_alive() or any(word in text for word in gone) else ""
+
+
 def _is_full(text: str) -> bool:
     return "No space left on device" in text or "Disk quota exceeded" in text
 
 
 def _lost(shop: Shop) -> str:
+    if shop.engine == "pyspark":
+        return (
+            "Spark cannot be reached, or ended while it worked, most often because its memory was "
+            "exhausted. Check the url, raise memory_limit in shop.toml (or give executors more), "
+            "and run again: nothing half-written was kept."
+        )
     return (
         f"{_NAMES[shop.engine]} cannot be reached, or the connection was lost. Check that it runs, "
         "and the url in shop.toml; then run again: nothing half-written was kept."
@@ -104,6 +147,7 @@ def _lost(shop: Shop) -> str:
 def _full(shop: Shop) -> str:
     where = {
         "duckdb": "the disk of the shop's folder or of spill_directory",
+        "pyspark": "the disk of the shop's folder, or one of Spark's own",
         "postgres": "the database's disk",
     }
     return f"{where[shop.engine]} is full. Make room, and run again: nothing half-written was kept."

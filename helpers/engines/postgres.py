@@ -14,11 +14,12 @@ from ibis.expr import datatypes as dt
 from ibis.expr import types as ir
 
 from helpers.contract.shop import Shop
+from helpers.engines import stacked
 from helpers.errors import DataError
 
 LETTER = "[[:alpha:]]"
 _PREFIX, _LONGEST = "ltv", 63
-# Compared by code points, as DuckDB does, and with the small letters of every alphabet.
+# Compared by code points, as DuckDB and Spark do, and with the small letters of every alphabet.
 _COLLATIONS = ("pg_c_utf8", "C.utf8", "C.UTF-8")
 _COMMIT_ROWS = 100_000
 
@@ -162,24 +163,7 @@ def _folder_name(folder: Path) -> str:
 
 def read(con, paths: tuple[Path, ...]) -> ir.Table:
     """Open the tables of places."""
-    return _stacked([con.table(table_name(path)) for path in paths])
-
-
-def _stacked(tables: list[ir.Table]) -> ir.Table:
-    """Lay tables one below the other, their columns by name."""
-    kinds = {name: kind for table in tables for name, kind in table.schema().items()}
-    if len(tables) == 1:
-        return tables[0]
-    whole = [
-        table.select(
-            **{
-                name: table[name] if name in table.columns else ibis.null(kind)
-                for name, kind in kinds.items()
-            }
-        )
-        for table in tables
-    ]
-    return ibis.union(*whole)
+    return stacked([con.table(table_name(path)) for path in paths])
 
 
 def exists(con, path: Path) -> bool:

@@ -56,6 +56,8 @@ def read(con, shop: Shop, source: Source, scratch: Path) -> ir.Table:
     name = f"{source.table}_source_{position}"
     if source.relation:
         return _related(con, name, source, shop, before)
+    if con.name != "duckdb":
+        return _through_files(con, name, source, shop, scratch)
     with readable(shop, source.table):
         selects = [
             part.select(number)
@@ -64,6 +66,18 @@ def read(con, shop: Shop, source: Source, scratch: Path) -> ir.Table:
         ]
         rows = "\nUNION ALL BY NAME\n".join(selects)
         return _view(con, name, rows, source, shop)
+
+
+def _through_files(con, name: str, source: Source, shop: Shop, scratch: Path) -> ir.Table:
+    """Read files as DuckDB does, whatever the engine: the same file gives the same rows."""
+    path, reader = scratch / f"{name}.parquet", engines.files(shop)
+    try:
+        raw = read(reader, shop, source, scratch)
+        with readable(shop, source.table):
+            engines.write(reader, raw, path)
+    finally:
+        engines.close(reader)
+    return engines.private(con, path)
 
 
 def _related(con, name: str, source: Source, shop: Shop, number: int) -> ir.Table:

@@ -229,8 +229,9 @@ def survey_requests(surveys: ir.Table, touchpoints: ir.Table, *, as_of: str) -> 
     )
     each = pairs.group_by("customer_id", "sent_date", "ripe").aggregate(met=pairs.day.count() > 0)
     return each.aggregate(
-        requests=each.count(), ripe=each.count(where=each.ripe),
-        answered=each.count(where=each.ripe & each.met), customers=each.customer_id.nunique(),
+        requests=each.count(), ripe=each.count(where=each.ripe).fill_null(0),
+        answered=each.count(where=each.ripe & each.met).fill_null(0),
+        customers=each.customer_id.nunique(),
     )  # fmt: skip
 
 
