@@ -31,7 +31,7 @@ test: .venv/.tests lint
 # Equal answers on DuckDB, Spark and PostgreSQL: needs Java 17 and PostgreSQL's server programs, which
 # the tests start and stop themselves. Apart from `test`, so that nothing there is passed by skipping.
 test-engines: .venv/.engines
-	$(BIN)/python -m pytest tests_engines $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests_engines $(ARGS)
 
 # The committed month, the slides and JupyterLab in a headless Chromium of this machine.
 test-browser: .venv/.browser

@@ -19,6 +19,8 @@ from helpers.study import open_study
 from tests_engines.server import PASSWORD, Server
 from tests_engines.shops import sample_on
 
+pytestmark = pytest.mark.xdist_group("postgres")  # with its server
+
 
 def small_shop(folder: Path, settings: str, source: str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
@@ -376,9 +378,9 @@ def test_a_memory_limit_below_what_spark_starts_with(tmp_path):
 
 
 def test_memory_that_spark_exhausts(tmp_path):
-    shop = load_shop(on_spark(tmp_path, more='memory_limit = "520MB"'))
+    shop = load_shop(on_spark(tmp_path, more='memory_limit = "640MB"'))
     con = engines.connect(shop)
-    wide = con.sql("SELECT id % 1 AS k, repeat(string(id), 20) AS word FROM range(20000000)")
+    wide = con.sql("SELECT id % 1 AS k, repeat('long', 250000) AS word FROM range(3000)")
     try:
         with pytest.raises(DataError) as error, told(shop):
             engines.kept(con, "wide", wide.group_by("k").aggregate(words=wide.word.collect()))
@@ -393,7 +395,8 @@ def test_memory_that_spark_exhausts(tmp_path):
 def test_java_that_ends_while_cleaning(tmp_path, monkeypatch):
     from pyspark import SparkContext
 
-    shop, kept = on_spark(tmp_path), engines.kept
+    shop = on_spark(tmp_path, more="complete_through = 2026-01-31")
+    kept = engines.kept
 
     def cut(con, name, table):
         SparkContext._gateway.proc.kill()

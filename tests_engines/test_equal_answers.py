@@ -12,7 +12,11 @@ from helpers.persons import keys as persons
 from helpers.sources.typed import clean_table
 from helpers.summaries import prediction
 
-OTHERS = ("pyspark", "postgres")
+# Each in a process of its own: they take turns at nothing but the cores.
+OTHERS = [
+    pytest.param("pyspark", marks=pytest.mark.xdist_group("pyspark")),
+    pytest.param("postgres", marks=pytest.mark.xdist_group("postgres")),
+]
 OPTIONS = {
     "dimension": "first_category",
     "split": "2025-06-30",

@@ -118,7 +118,7 @@ def _session(shop: Shop):
     from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
 
-    if not is_alive():
+    if not _OPEN or not is_alive():  # none, or one in which Spark did not start
         _end()
     settings = {"spark.master": shop.url_with_secrets(), "spark.app.name": "ltv"}
     settings |= _OPTIONS | _of_shop(shop)
