@@ -4,6 +4,7 @@ The committed notebooks hold the outputs of the sample shop. ``refresh`` makes t
 proves them, and neither is touched by what a reader does in JupyterLab.
 """
 
+import base64
 import json
 import os
 import shutil
@@ -50,7 +51,18 @@ def refresh(
         else:
             os.replace(fresh, path)
             changed.append(name)
+        _store_picture(notebook, ROOT / "docs" / "pictures" / f"{name}.png")
     return changed
+
+
+def _store_picture(notebook: Mapping, path: Path) -> None:
+    """Keep a notebook's first picture where the README shows it."""
+    from helpers.publishing.notebook_files import harvest
+
+    picture = harvest(notebook).picture
+    if picture:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base64.b64decode(picture["png"]))
 
 
 def check(

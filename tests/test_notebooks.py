@@ -1,6 +1,7 @@
 """Rules of the house for notebooks, cheap to check and worth keeping."""
 
 import ast
+import base64
 import json
 import re
 from itertools import pairwise
@@ -8,7 +9,8 @@ from itertools import pairwise
 import pytest
 
 from helpers.contract.shop import ROOT
-from helpers.publishing.notebook_files import read_parameters
+from helpers.publishing.notebook_files import harvest, read_parameters
+from helpers.records import read_notebook
 
 PATHS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 TAGS = {
@@ -46,6 +48,14 @@ def cells(path, kind=None):
 
 def source(cell) -> str:
     return "".join(cell["source"])
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_the_readme_shows_its_first_picture(path):
+    picture = base64.b64decode(harvest(read_notebook(path)).picture["png"])
+    shown = ROOT / "docs" / "pictures" / f"{path.stem}.png"
+    assert shown.read_bytes() == picture, "make refresh stores it"
+    assert f"](docs/pictures/{path.stem}.png)" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_there_are_six():
