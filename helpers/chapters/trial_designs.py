@@ -117,13 +117,20 @@ def verdict_sentence(study: Study, table: pd.DataFrame) -> str:
                 f"{hoped} cannot be seen: even {percent(row['target'], 0)} needs "
                 f"{count(row['needed'])} customers, and there are {count(row['customers'])}, "
                 "which show "
-                f"{percent(row['smallest_relative'], 0)} or more"
+                f"{percent(row['smallest_relative'], 0)} or more{_in_time(row['days'])}"
             )
     helps = (
         "What helps: a longer window, several waves read together, a bolder change, and adjusting "
     )
     helps += "for what was known before"
     return ". ".join([*texts, helps]) + "."
+
+
+def _in_time(days: float) -> str:
+    """Say how long it takes until enough have joined, the window included."""
+    if is_missing(days):
+        return "; nobody new joins, so waiting does not help"
+    return f"; at today's pace of new customers the test would take {count(days)} days"
 
 
 def holdout_sentence(study: Study, gain: float) -> str:

@@ -10,6 +10,7 @@ Run as ``python -m helpers.runs.forks`` this module is that process: it reads on
 """
 
 import atexit
+import gc
 import json
 import os
 import signal
@@ -144,6 +145,7 @@ def _serve() -> None:
     for name in IMPORTS:
         with suppress(ImportError):  # the notebook that needs it says so
             import_module(name)
+    gc.freeze()  # what is imported lives as long as the kernels: it need not be looked through
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # kernels that end leave nothing behind
     for line in sys.stdin:
         pid = os.fork()
