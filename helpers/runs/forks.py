@@ -141,7 +141,11 @@ def supported() -> bool:
 
 
 def _serve() -> None:
-    del sys.path[0]  # the current folder, as a kernel's launcher does
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the current folder, as a kernel's launcher does
+    # What a library prints as it is imported is no answer.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     for name in IMPORTS:
         with suppress(ImportError):  # the notebook that needs it says so
             import_module(name)
@@ -152,8 +156,8 @@ def _serve() -> None:
         if not pid:
             _become_kernel(**json.loads(line))
             return
-        sys.stdout.write(f"{pid}\n")
-        sys.stdout.flush()
+        answers.write(f"{pid}\n")
+        answers.flush()
 
 
 def _become_kernel(argv: list[str], env: dict[str, str], cwd: str, log: str) -> None:
