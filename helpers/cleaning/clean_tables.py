@@ -78,16 +78,17 @@ def _orders(con, shop: Shop, stage: Path, scratch: Path) -> dict:
     # Found by their places first: few rows then go through everything a row can be asked.
     places = rows.filter(rows.reason.notnull() | rows.is_refund).select(PLACE)
     places = engines.kept(con, "orders_apart", places)
-    parts = [part.only(con, places) for part in parts]
-    few = engines.kept(con, "orders_few", judged(opened(parts)))
+    if places.count().execute():
+        parts = [part.only(con, places) for part in parts]
+        few = engines.kept(con, "orders_few", judged(opened(parts)))
+    else:
+        few = engines.kept(con, "orders_few", rows.limit(0))
     lines = marks.lines_per_customer(people, few.filter(few.reason.notnull())).execute()
     few = engines.kept(con, "orders_apart_named", pseudonymized(few))
-    aside = few.filter(few.reason.notnull())
-    taken = bool(aside.count().execute())
-    back = few.filter(few.reason.isnull())
-    sold = _concerned(con, back, engines.read(con, path))
-    back = refunds.linked(_with_known_since(back), sold, AMOUNTS, at="known_since")
-    back = finished_orders(back, shop).select(ORDER_COLUMNS)
+    aside, back = few.filter(few.reason.notnull()), few.filter(few.reason.isnull())
+    taken, returned = (bool(each.count().execute()) for each in (aside, back))
+    sold, linked = _linked(con, back, engines.read(con, path), returned)
+    back = finished_orders(linked, shop).select(ORDER_COLUMNS)
     engines.write(con, back, stage / "orders_refunds.parquet", (*PLACE, "part"))
     examples = quarantine.write(con, shop, "orders", aside, parts, within, stage) if taken else {}
     clean = sources.clean_table(con, stage, "orders")
@@ -124,6 +125,14 @@ def _other(con, shop: Shop, name: str, stage: Path, scratch: Path) -> dict:
 
 # What linking refunds asks of a sale, beside what every sale has.
 _OF_STOCK = {"product_id": "string", "quantity": "float64", "known_at": "timestamp"}
+
+
+def _linked(con, back: ir.Table, sales: ir.Table, returned: bool) -> tuple[ir.Table, ir.Table]:
+    """Give the sales concerned and the refund lines with their sales; most shops' lines have none."""
+    if not returned:
+        return sales.limit(0), back.mutate(part=ibis.literal(1, "int64"))
+    sold = _concerned(con, back, sales)
+    return sold, refunds.linked(_with_known_since(back), sold, AMOUNTS, at="known_since")
 
 
 def _concerned(con, back: ir.Table, sold: ir.Table) -> ir.Table:
