@@ -9,7 +9,7 @@ BIN := .venv/bin
 
 BENCHES := $(patsubst benchmarks/%.py,bench-%,$(wildcard benchmarks/*.py))
 
-.PHONY: report lab slides exercises test test-engines test-browser lint refresh check bench $(BENCHES) clean
+.PHONY: report lab slides exercises test test-slow test-engines test-browser lint refresh check bench $(BENCHES) clean
 
 report: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples)
 	$(BIN)/python -m helpers report --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(if $(MONTHS),--months $(MONTHS)) $(ARGS)
@@ -26,7 +26,11 @@ exercises: .venv/.ready
 test: .venv/.tests lint
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 	  echo "No Chromium on this machine: make test-browser, which looks at pages in one, cannot run."
-	$(BIN)/python -m pytest $(NBVAL) --nbval-current-env -n 2 --dist loadscope --no-loadscope-reorder tests helpers notebooks $(ARGS)
+	$(BIN)/python -m pytest $(NBVAL) --nbval-current-env -n 2 --dist loadscope --no-loadscope-reorder -m "not slow" tests helpers notebooks $(ARGS)
+
+# What takes long: whole months published, faults one at a time, erasure broken off at every step.
+test-slow: .venv/.tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow tests $(ARGS)
 
 # Equal answers on DuckDB, Spark and PostgreSQL: needs Java 17 and PostgreSQL's server programs, which
 # the tests start and stop themselves. Apart from `test`, so that nothing there is passed by skipping.

@@ -61,6 +61,7 @@ def engine_side(folder: Path) -> dict[str, list[float]]:
     """Read the experiment as the workbook does: summaries in the engine, effects from moments."""
     import ibis
 
+    from helpers import engines
     from helpers.experiments import cuped, effects
     from helpers.sources.typed import clean_schema
     from helpers.summaries import experiments
@@ -73,7 +74,7 @@ def engine_side(folder: Path) -> dict[str, list[float]]:
         return ibis.memtable([], schema=clean_schema(name))
 
     def step(name: str, table: ibis.Table) -> ibis.Table:
-        con.to_parquet(table, str(folder / f"{name}.parquet"))
+        engines.write_whole(con, table, folder / f"{name}.parquet", ())
         return con.read_parquet(str(folder / f"{name}.parquet"))
 
     days, assignments, facts = (

@@ -4,8 +4,9 @@ Each side is a process of its own, in turn, on the shop of `benchmarks/cleaning.
 a customer. `cleaning and summaries` is all that a report asks of the engine, under a memory limit;
 its baseline is the plain DuckDB of that benchmark. Then `customer_states` alone, from the orders:
 by this workbook (cleaning not counted), by SQL written for it, by pandas, and by the summary
-functions of lifetimes and pymc-marketing in environments of their own, made at first use. Quoted
-are medians of the clock and the peak memory of the process.
+functions of lifetimes and pymc-marketing in environments of their own, made at first use. Last the
+model of notebook 04: fitted on the distinct states, and every customer scored and written by the
+engine. Quoted are medians of the clock and the peak memory of the process.
 
     python benchmarks/sizes.py --sizes 1000000,10000000 --runs 3
 """
@@ -54,10 +55,13 @@ def whole(folder: Path) -> dict:
     began = time.perf_counter()
     study = open_study(str(folder), _MONTH)
     cleaned = time.perf_counter() - began
+    each = {"cleaning": cleaned}
     for name, made in summaries.SUMMARIES.items():
         given = {option: _OPTIONS[option] for option in made.options if option in _OPTIONS}
+        began = time.perf_counter()
         summaries.engine_table(study, name, **given)
-    return {"cleaned": cleaned, "summaries": len(summaries.SUMMARIES)}
+        each[name] = time.perf_counter() - began
+    return {"each": each}
 
 
 def states(folder: Path) -> dict:
@@ -116,10 +120,39 @@ def pymc_marketing(folder: Path) -> dict:
     return {"customers": len(found)}
 
 
+def scored(folder: Path) -> dict:
+    """Fit a model on the states, then score every customer and write the scores, in the engine."""
+    from helpers import engines, summaries
+    from helpers.chapters import forecast_tables
+    from helpers.models import forecast
+    from helpers.study import open_study
+
+    study = open_study(str(folder), _MONTH)
+    states, periods = (summaries.load(study, n) for n in ("customer_states", "periods"))
+    spend = summaries.load(study, "spend_states")
+    terms = forecast_tables.terms_of(study, periods, horizon_months=12, discount_rate=0.1)
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    models, reason = forecast.fit_or_why_not(states, spend, study.end, model=forecast.MODEL)
+    assert models is not None, reason
+    fitted = time.perf_counter() - began
+    began = time.perf_counter()
+    table = summaries.scored_customers(
+        study, *forecast_tables.scores(states, spend, models, terms),
+        margin_rate=terms.margin_rate, service=terms.cost_to_serve,
+    )  # fmt: skip
+    target = folder / "scored.parquet"
+    engines.write_whole(study.con, table, target, table.columns)
+    customers = duckdb.sql(f"SELECT count(*) FROM '{target}'").fetchall()[0][0]
+    return {
+        "states": len(states), "fitted": fitted, "scored": time.perf_counter() - began,
+        "customers": customers, "before": before / 1e6,
+    }  # fmt: skip
+
+
 _SIDES = {
     "baseline": baseline, "cleaning and summaries": whole, "this workbook": states,
     "plain SQL": plain_sql, "pandas": frames, "lifetimes": lifetimes,
-    "pymc-marketing": pymc_marketing,
+    "pymc-marketing": pymc_marketing, "scored": scored,
 }  # fmt: skip
 
 
@@ -208,6 +241,8 @@ def page(found: dict[int, dict[str, list[dict]]], runs: int) -> str:
     for size, sides in found.items():
         seconds = {k: statistics.median(c["seconds"] for c in v) for k, v in sides.items() if v}
         for side, costs in sides.items():
+            if side == "scored":
+                continue
             if not costs:
                 lines.append(f"| {size:,} | {_name(side)} | failed | | | |")
                 continue
@@ -218,6 +253,30 @@ def page(found: dict[int, dict[str, list[dict]]], runs: int) -> str:
                 f"| {size:,} | {_name(side)} | {seconds[side]:.1f} "
                 f"| {seconds[side] / size * 1e6:.2f} | {ratio} | {peak:.2f} GB |"
             )
+    scores = {size: sides["scored"][0] for size, sides in found.items() if sides.get("scored")}
+    if scores:
+        lines += [
+            "",
+            "The forecast: BG/NBD fitted on distinct states, then every customer scored, ranked and",
+            "written by the engine. Python holds states, never customers.",
+            "",
+            "| customers | distinct states | fit, s | microseconds a state | scored, s | peak memory |",
+            "|---:|---:|---:|---:|---:|---:|",
+        ]
+    for cost in scores.values():
+        lines.append(
+            f"| {cost['customers']:,} | {cost['states']:,} | {cost['fitted']:.1f} "
+            f"| {cost['fitted'] / cost['states'] * 1e6:.1f} | {cost['scored']:.1f} "
+            f"| {cost['peak']:.2f} GB |"
+        )
+    slow = {
+        size: sorted(each.items(), key=lambda pair: -pair[1])[:8]
+        for size, sides in found.items()
+        for each in [run["each"] for run in sides.get("cleaning and summaries", [])[:1]]
+    }
+    for size, each in slow.items():
+        told = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in each)
+        lines += ["", f"What takes longest at {size:,} lines: {told}."]
     return "\n".join([*lines, ""])
 
 

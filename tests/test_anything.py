@@ -6,12 +6,14 @@ import math
 import tempfile
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
+from unittest import mock
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.cleaning import loading
 from helpers.cleaning import store as cleaning
 from helpers.contract.shop import load_shop
 from helpers.errors import WorkbookError
@@ -164,12 +166,12 @@ def exact(value: object) -> int:
 
 
 def test_any_parquet():
-    """Columns with types of their own, some of them text after all."""
+    """Columns with types of their own, some of them text after all; as few rows, and as many."""
     results: list[str] = []
 
     @anything
-    @given(tables(), st.data())
-    def once(frame, data):
+    @given(tables(), st.sampled_from([0, loading.FEW_ROWS]), st.data())
+    def once(frame, few, data):
         for name in set(TYPED) & set(frame.columns):
             kind = data.draw(st.sampled_from([*TYPED[name], None]))
             if kind is not None:
@@ -179,7 +181,8 @@ def test_any_parquet():
             folder = folder_with(place, "parquet", "keep")
             frame.to_parquet(folder / "orders.parquet")
             money = sum(exact(value) for value in frame.get("revenue", ()))
-            results.append(checked(folder, len(frame), money))
+            with mock.patch.object(loading, "FEW_ROWS", few):
+                results.append(checked(folder, len(frame), money))
 
     once()
     assert results.count("cleaned") >= 3 and results.count("refused") >= 1

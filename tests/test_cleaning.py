@@ -1,9 +1,11 @@
 import json
+import shutil
 from datetime import date
 
 import pandas as pd
 import pytest
 
+from helpers.cleaning import loading
 from helpers.cleaning import store as cleaning
 from helpers.contract.shop import load_shop
 from helpers.errors import DataError, UsageError
@@ -202,6 +204,37 @@ def test_a_month_is_complete_with_its_last_day(make_shop):
     shop = load_shop(str(make_shop(one_week)))
     with pytest.raises(DataError, match="no month is complete yet"):
         cleaning.check_month(shop, cleaning.prepare(shop))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_many_rows_are_cleaned_as_few_are(make_shop, monkeypatch, kind):
+    """Few rows are kept step by step; many are read again where they lie."""
+    rows = "order_id,customer_id,ordered_at,revenue,quantity,product_id,is_refund,refund_of\n"
+    rows += "".join(
+        f"{n},c{n % 4},2026-0{1 + n % 3}-0{1 + n % 9},{n}.50,2,p{n % 3},,\n" for n in range(1, 40)
+    )
+    rows += "40,c1,2026-03-20,-4.00,-1,p1,true,\n41,c2,2026-03-21,-3.00,-1,p2,true,2\n42,,2026-03-21,1,1,p,,\n"
+    rows += "43,c3,sometime,1,1,p,,\n5,c1,2026-03-06,5.50,2,p2,,\n"
+    folder = make_shop(rows, consents="customer_id,purpose,state,at\nc1,email,granted,2026-01-01\n")
+    if kind == "parquet":
+        pd.read_csv(folder / "orders.csv", dtype="str").to_parquet(folder / "orders.parquet")
+        toml = folder / "shop.toml"
+        toml.write_text(toml.read_text().replace("orders.csv", "orders.parquet"))
+
+    def cleaned() -> tuple[dict, dict]:
+        info = prepared(folder)
+        found = {path.name: pd.read_parquet(path) for path in sorted(info.folder.glob("*.parquet"))}
+        shutil.rmtree(folder / "clean")
+        return info.tables, found
+
+    few, tables = cleaned()
+    monkeypatch.setattr(loading, "FEW_ROWS", 0)
+    many, again = cleaned()
+    assert few == many and few["orders"]["refunds"] == 2
+    assert len(tables["orders_quarantine.parquet"]) >= 2
+    assert tables.keys() == again.keys()
+    for name, frame in tables.items():
+        pd.testing.assert_frame_equal(frame, again[name])
 
 
 def test_cleaned_once_and_again_when_inputs_change(make_shop):

@@ -139,6 +139,7 @@ def base(tmp_path_factory) -> dict:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_one_fault_at_a_time(fault, base, tmp_path):
     folder = fault.planted(Draft(list(SMALL))).write(tmp_path / "small")

@@ -203,6 +203,7 @@ STEPS = ("_delete_caches", "_redact_sources", "_clear_folder", "_clear_lists", "
          "_clear_reports", "_log")  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("done_first", [False, True])
 def test_what_breaks_off_is_finished_by_the_same_command(

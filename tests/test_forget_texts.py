@@ -68,6 +68,7 @@ def sums(info) -> dict:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "parquet", "xlsx"])
 def test_an_id_in_any_column_goes_and_stays_out_of_restored_files(make_shop, place, kind):
     folder = make_shop(EVERYWHERE, **REPEATED)

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from helpers.contract.shop import ROOT
-from tests.test_published import run_here
+from tests.command import run_here
 
+pytestmark = pytest.mark.slow
 FIXTURES = ROOT / "tests" / "fixtures" / "presets"
 PLACE = ("--currency", "EUR", "--time-zone", "Europe/Berlin")
 SHOP = ("shopify/orders_export.csv", "shopify", *PLACE)

@@ -168,6 +168,7 @@ class TestNotebook:
         assert path.stat().st_size < 600_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS, ids=lambda p: p.stem)
 def test_running_all_cells_twice_gives_the_same(path):
     """As in JupyterLab, without a restart: the second pass shows what the first one showed."""

@@ -209,6 +209,7 @@ def test_a_forgotten_customers_id_leaves_composed_order_ids(make_shop):
     assert rows["order_id"].tolist() == ["forgotten-2026-01-05"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shop", ["sample"])
 def test_summaries_are_the_same_whatever_the_pseudonyms(tmp_path, shop):
     frames = []

@@ -1,29 +1,37 @@
 """The committed month as a reader's browser shows it: whole, quiet, reachable by keyboard, offline."""
 
 import math
+import shutil
 from pathlib import Path
 
 import pytest
 
 from conftest import SCHEMES, WIDTHS, faults, opened, outside
+from helpers.publishing.publish import rebuild_home
 
-ROOT = Path(__file__).resolve().parents[1]
-REPORTS = ROOT / "reports"
-PAGES = sorted(
-    path.relative_to(REPORTS).as_posix()
-    for path in REPORTS.rglob("*.html")
-    if path.name != "summary.html"
-)
-LETTERS = sorted(path.relative_to(REPORTS).as_posix() for path in REPORTS.rglob("summary.html"))
+COMMITTED = Path(__file__).resolve().parents[1] / "reports"
+MONTH = "sample/2026-05"
+NAMES = sorted(f"{MONTH}/{path.name}" for path in (COMMITTED / MONTH).glob("*.html"))
+LETTERS = [name for name in NAMES if name.endswith("/summary.html")]
+PAGES = ["index.html", *(name for name in NAMES if name not in LETTERS)]
+
+
+@pytest.fixture(scope="session")
+def reports(tmp_path_factory) -> Path:
+    """Give a folder with the committed month and the home page that leads to it."""
+    folder = tmp_path_factory.mktemp("reports")
+    shutil.copytree(COMMITTED / MONTH, folder / MONTH)
+    assert rebuild_home(folder)
+    return folder
 
 
 def test_there_is_a_month_to_look_at():
-    assert len(PAGES) >= 8 and LETTERS
+    assert len(PAGES) >= 9 and LETTERS
 
 
 @pytest.mark.parametrize("name", PAGES + LETTERS)
-def test_a_page_is_quiet_and_asks_nothing_of_the_network(browser, name):
-    watched = opened(browser, REPORTS / name)
+def test_a_page_is_quiet_and_asks_nothing_of_the_network(browser, reports, name):
+    watched = opened(browser, reports / name)
     assert watched.complaints == []
     assert outside(watched) == []
     images = watched.page.locator("img")
@@ -35,8 +43,8 @@ def test_a_page_is_quiet_and_asks_nothing_of_the_network(browser, name):
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_for_everyone(browser, name, width, scheme):
-    watched = opened(browser, REPORTS / name, width=width, scheme=scheme)
+def test_a_page_is_for_everyone(browser, reports, name, width, scheme):
+    watched = opened(browser, reports / name, width=width, scheme=scheme)
     assert faults(watched.page) == []
     wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert watched.page.evaluate(wider) <= 0, "the page itself does not scroll sideways"
@@ -44,8 +52,8 @@ def test_a_page_is_for_everyone(browser, name, width, scheme):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_links_and_anchors_resolve(browser, name):
-    page = opened(browser, REPORTS / name).page
+def test_links_and_anchors_resolve(browser, reports, name):
+    page = opened(browser, reports / name).page
     here = page.evaluate("location.href").split("#")[0]
     lacking = page.evaluate(
         """here => [...document.querySelectorAll('a[href^="#"], a[href]')]
@@ -66,8 +74,8 @@ def test_links_and_anchors_resolve(browser, name):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_the_keyboard_goes_through_a_page_in_reading_order(browser, name):
-    page = opened(browser, REPORTS / name).page
+def test_the_keyboard_goes_through_a_page_in_reading_order(browser, reports, name):
+    page = opened(browser, reports / name).page
     seen = []
     for _ in range(min(page.locator("a[href]").count() + 2, 25)):
         page.keyboard.press("Tab")
@@ -92,8 +100,8 @@ def test_the_keyboard_goes_through_a_page_in_reading_order(browser, name):
 
 
 @pytest.mark.parametrize("name", LETTERS)
-def test_a_letter_reads_on_a_phone(browser, name):
-    page = opened(browser, REPORTS / name, width="narrow").page
+def test_a_letter_reads_on_a_phone(browser, reports, name):
+    page = opened(browser, reports / name, width="narrow").page
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= WIDTHS["narrow"]
     sizes = page.locator("td, p").evaluate_all(
@@ -103,8 +111,8 @@ def test_a_letter_reads_on_a_phone(browser, name):
     page.context.close()
 
 
-def test_a_page_prints_on_paper(browser):
-    page = opened(browser, REPORTS / next(name for name in PAGES if "06_" in name)).page
+def test_a_page_prints_on_paper(browser, reports):
+    page = opened(browser, reports / next(name for name in PAGES if "06_" in name)).page
     page.emulate_media(media="print")
     hidden = page.locator("nav").evaluate_all(
         "all => all.length > 3 && all.every(e => !e.checkVisibility())"

@@ -47,8 +47,9 @@ def _orders(con, shop: Shop, stage: Path, scratch: Path) -> dict:
         rows = persons.suppressed(con, prepared(rows, shop), shop, within=within)
         return scrub.scrubbed(con, rows, shop)
 
-    # Named in the engine, so that each of the questions below is short.
-    rows = engines.named(con, "orders_opened", opened(parts))
+    are_few = loading.are_few(parts)
+    step = engines.kept if are_few else engines.named
+    rows = step(con, "orders_opened", opened(parts))
     known = facts.look(rows, "orders")
     if not known.rows:
         raise DataError(
@@ -67,7 +68,7 @@ def _orders(con, shop: Shop, stage: Path, scratch: Path) -> dict:
     def pseudonymized(table: ir.Table) -> ir.Table:
         return persons.pseudonymized(con, table, shop, names=names, within=within)
 
-    rows = engines.named(con, "orders_judged", judged(rows))
+    rows = step(con, "orders_judged", judged(rows))
     sales = rows.filter(rows.reason.isnull() & ~rows.is_refund)
     sales = finished_orders(pseudonymized(sales.mutate(part=ibis.literal(1, "int64"))), shop)
     sales = sales.select(_columns_of_sales(known))
@@ -75,14 +76,14 @@ def _orders(con, shop: Shop, stage: Path, scratch: Path) -> dict:
     # A dictionary helps columns of few words; the search for one in all others takes its time.
     path = stage / "orders.parquet"
     engines.write(con, sales, path, dictionary_size_limit=_MOST_WORDS)
-    # Found by their places first: few rows then go through everything a row can be asked.
-    places = rows.filter(rows.reason.notnull() | rows.is_refund).select(PLACE)
-    places = engines.kept(con, "orders_apart", places)
-    if places.count().execute():
+    apart = rows.reason.notnull() | rows.is_refund
+    if are_few:
+        few = engines.kept(con, "orders_few", rows.filter(apart))
+    else:
+        # Found by their places first: few rows then go through everything a row can be asked.
+        places = engines.kept(con, "orders_apart", rows.filter(apart).select(PLACE))
         parts = [part.only(con, places) for part in parts]
         few = engines.kept(con, "orders_few", judged(opened(parts)))
-    else:
-        few = engines.kept(con, "orders_few", rows.limit(0))
     lines = marks.lines_per_customer(people, few.filter(few.reason.notnull())).execute()
     few = engines.kept(con, "orders_apart_named", pseudonymized(few))
     aside, back = few.filter(few.reason.notnull()), few.filter(few.reason.isnull())
@@ -104,7 +105,8 @@ def _other(con, shop: Shop, name: str, stage: Path, scratch: Path) -> dict:
     within = _composites(shop, name)
     rows = loading.converted(con, loading.together(parts), name, shop, stage)
     rows = persons.suppressed(con, rows, shop, within=within)
-    rows = scrub.scrubbed(con, rows, shop)
+    step = engines.kept if loading.are_few(parts) else engines.named
+    rows = step(con, f"{name}_opened", scrub.scrubbed(con, rows, shop))
     known = facts.look(rows, name)
     if name == "payments":
         again = marks.payments_again(rows) if len(shop.names(name)) > 1 else None
@@ -128,7 +130,7 @@ _OF_STOCK = {"product_id": "string", "quantity": "float64", "known_at": "timesta
 
 
 def _linked(con, back: ir.Table, sales: ir.Table, returned: bool) -> tuple[ir.Table, ir.Table]:
-    """Give the sales concerned and the refund lines with their sales; most shops' lines have none."""
+    """Give the sales concerned, and the refund lines with the sales they are found to be of."""
     if not returned:
         return sales.limit(0), back.mutate(part=ibis.literal(1, "int64"))
     sold = _concerned(con, back, sales)

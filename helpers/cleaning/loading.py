@@ -14,6 +14,8 @@ from helpers.contract.tables import TABLES
 from helpers.sources import typed as sources
 from helpers.sources.typed import PLACE
 
+# To plan a long question takes an engine longer than to answer it for so many rows.
+FEW_ROWS = 100_000
 # A rate of exchange holds for so many days, unless a newer one comes.
 RATE_DAYS = 45
 
@@ -23,12 +25,13 @@ class Part:
     """One source of a table: what it says (``raw``), and the same in the contract's types.
 
     Text is read once: what it says is kept in ``copy``, a table in the engine, and everything after
-    works on that. Parquet is read where it lies, and ``plain`` ids are taken as they are.
+    works on that. Parquet of many rows is read where it lies. ``plain`` ids are taken as they are.
     """
 
     raw: ir.Table
     source: Source
     shop: Shop
+    rows: int = 0
     years: tuple[int, int] = (2000, 2000)
     plain: frozenset[str] = frozenset()
     copy: ir.Table | None = None
@@ -56,14 +59,16 @@ def read(con, shop: Shop, name: str, scratch: Path) -> tuple[list[Part], dict[st
     parts, counted = [], {}
     for number, source in enumerate(shop.sources[name]):
         part = Part(raw=sources.read(con, shop, source, scratch), source=source, shop=shop)
-        if con.name == "duckdb" and _is_parquet(shop, source):
+        in_place = con.name == "duckdb" and _is_parquet(shop, source)
+        if in_place:
             part = replace(part, plain=sources.plain_ids(part.raw, source))
-        else:
+        if not in_place or part.raw.count().execute() <= FEW_ROWS:
             path = scratch / f"{name}_typed_{number}.parquet"
             with sources.readable(shop, name):
                 part = replace(part, copy=engines.copied(con, part.typed(), path))
         typed = part.typed()
-        part = replace(part, years=_years(typed, name))
+        rows, years = _rows_and_years(typed, name)
+        part = replace(part, rows=rows, years=years)
         parts.append(part)
         if name == "orders":
             first, last = part.years
@@ -72,6 +77,14 @@ def read(con, shop: Shop, name: str, scratch: Path) -> tuple[list[Part], dict[st
             for key, more in tally.sums(typed, seen).items():
                 counted[key] = counted.get(key, 0) + more
     return parts, counted
+
+
+def are_few(parts: list[Part]) -> bool:
+    """Say whether a step over all rows is better kept than named and read again for each question.
+
+    Questions are to be short. Of many rows only the columns are read that a question takes.
+    """
+    return sum(part.rows for part in parts) <= FEW_ROWS
 
 
 def together(parts: list[Part]) -> ir.Table:
@@ -91,8 +104,8 @@ def _is_parquet(shop: Shop, source: Source) -> bool:
     return not source.query and ends <= {".parquet", ".pq"}
 
 
-def _years(table: ir.Table, name: str) -> tuple[int, int]:
-    """Give the first and last year for which the clock's changes are looked up.
+def _rows_and_years(table: ir.Table, name: str) -> tuple[int, tuple[int, int]]:
+    """Count rows, and give the first and last year for which the clock's changes are looked up.
 
     The unbroken run of years around the fullest one, and two more for what follows a row, such as
     a refund. Beyond it the nearest offset holds: a line misdated by decades would otherwise put
@@ -101,16 +114,20 @@ def _years(table: ir.Table, name: str) -> tuple[int, int]:
     stamps = [column.name for column in TABLES[name].columns if column.type == "timestamp"]
     dated = TABLES[name].dated_by
     stamp = table[dated if dated in stamps else stamps[0]]
-    counts = table.group_by(year=stamp.year()).aggregate(n=stamp.count()).execute()
-    found = {int(row.year): row.n for row in counts.itertuples() if row.n}
+    counts = table.group_by(year=stamp.year()).aggregate(n=stamp.count(), rows=table.count())
+    counts = counts.execute()
+    rows, found = (
+        int(counts.rows.sum()),
+        {int(row.year): row.n for row in counts.itertuples() if row.n},
+    )
     if not found:
-        return 2000, 2000
+        return rows, (2000, 2000)
     first = last = max(sorted(found), key=lambda year: found[year])
     while first - 1 in found:
         first -= 1
     while last + 1 in found:
         last += 1
-    return first, last + 2
+    return rows, (first, last + 2)
 
 
 def converted(con, rows: ir.Table, name: str, shop: Shop, stage: Path) -> ir.Table:

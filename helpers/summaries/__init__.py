@@ -209,18 +209,26 @@ def engine_table(study: Study, name: str, **options: object) -> ir.Table:
             engine_table(study, source) if source in SUMMARIES else _clean_table(study, source)
             for source in made.made_from
         ]
-        _made(study, path, lambda: made.make(*sources, **options))
+        is_listed = name not in PRIVATE
+        _made(study, path, lambda: made.make(*sources, **options), is_sorted=is_listed)
     return engines.read(study.con, path)
 
 
-def _made(study: Study, path: Path, make: Callable[[], ir.Table]) -> None:
-    """Write a table to its place if it is not there, under a lock."""
+def _made(
+    study: Study, path: Path, make: Callable[[], ir.Table], *, is_sorted: bool = True
+) -> None:
+    """Write a table to its place if it is not there, under a lock.
+
+    Tables of customers are as they come: nobody loads them, and to sort them costs as much as all
+    else that is done to them.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.parent / ".lock"):
         if not engines.exists(study.con, path):
             table = make()
             with told(study.shop):
-                engines.write_whole(study.con, table, path, table.columns)
+                order = table.columns if is_sorted else ()
+                engines.write_whole(study.con, table, path, order)
 
 
 def _clean_table(study: Study, source: str) -> ir.Table:

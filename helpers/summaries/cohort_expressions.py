@@ -6,7 +6,7 @@ Money is in whole minor units. As in `helpers.summaries.expressions`, summaries 
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.expressions import cohort_part
+from helpers.summaries.expressions import by_cohort
 from helpers.summaries.value_expressions import bounded
 
 # What cohorts are told apart by, one at a time; the first seven come from `customer_segments`.
@@ -68,11 +68,9 @@ def customer_traits(
 
 def trait_ages(days: ir.Table, traits: ir.Table, *, dimension: str) -> ir.Table:
     """Cohorts by age for one of TRAITS: columns of `cohort_ages`, in months and 30-day steps."""
-    rows = days.join(traits.select("customer_id", "cohort_day", dimension), "customer_id")
-    return ibis.union(
-        *(cohort_part(aged, traits, unit, dimension) for unit, aged in _by_age(rows).items()),
-        distinct=False,
-    )
+    rows = days.join(traits.select("customer_id", "cohort_day"), "customer_id")
+    parts = (by_cohort(aged, traits, unit, (dimension,)) for unit, aged in _by_age(rows).items())
+    return ibis.union(*parts, distinct=False)
 
 
 def _by_age(rows: ir.Table) -> dict[str, ir.Table]:

@@ -5,14 +5,15 @@ money in a window adds to the number and to the covariate alone: those are count
 windows, and only the customers with money are summed up window by window.
 """
 
-from collections.abc import Callable
-
 import ibis
 from ibis.expr import types as ir
 
 from helpers.summaries.experiments import CELL, MONEY, STEPS, WINDOWS, cells, exact
+from helpers.summaries.expressions import whole
 
 DECLARED = "declared"
+# Stands for the length of the window that an experiment declared.
+OF_ITS_OWN = 0
 # Extreme customers are capped at these shares of customers with any money, all arms together.
 CAPS = (0.01, 0.99)
 # What was pulled forward is missing later: the part of a window after these days stands apart.
@@ -38,23 +39,17 @@ def experiment_moments(
     experiment's customers with any money, all arms together, never across zero; ``cap_low`` and
     ``cap_high`` are the cuts of margin, ``margin_least`` and ``margin_most`` the extremes.
     """
-    names = (*map(str, windows), DECLARED)
     keys = [*CELL, "window_days"]
-
-    def all_windows(part: Callable[[ir.Table], ir.Table], rows: ir.Table) -> ir.Table:
-        parts = (part(_within(rows, name, as_of)) for name in names)
-        return ibis.union(*parts, distinct=False)
-
-    found = all_windows(_customers, _counted(people))
-    steps = all_windows(_steps, _messages(people))
+    found = _customers(_each_window(_counted(people), windows, as_of))
+    steps = _steps(_each_window(_messages(people), windows, as_of))
     of_cells = cells(people)
-    each = {name: _sums_by_customer(_within(spends, name, as_of), of_cells) for name in names}
-    edges = {name: _edges(rows) for name, rows in each.items()}
-    money = ibis.union(*(_money(each[name], edges[name]) for name in names), distinct=False)
-    money = money.join(of_cells, "cell").drop("cell")
+    each = [_sums_by_customer(_within(spends, length, as_of)) for length in (*windows, OF_ITS_OWN)]
+    edges = [_edges(rows, of_cells) for rows in each]
+    cut = (_cut(*pair, of_cells) for pair in zip(each, edges, strict=True))
+    money = _money(ibis.union(*cut, distinct=False)).join(of_cells, "cell").drop("cell")
     for part in (steps, money):
         found = found.left_join(part, keys).drop(*(f"{key}_right" for key in keys))
-    cuts = ibis.union(*edges.values(), distinct=False)
+    cuts = ibis.union(*edges, distinct=False)
     found = found.left_join(
         cuts, [found.experiment_id == cuts.e, found.window_days == cuts.length]
     ).drop("e", "length")
@@ -80,23 +75,29 @@ def _messages(people: ir.Table) -> ir.Table:
         rows = people.mutate(age=people[f"{step}_age"].cast("int64"))
         rows = rows.filter(rows.age.notnull())
         found = rows.group_by(*keys, "age").aggregate(
-            customers=rows.count(), pre=rows.pre.sum().cast("int64"),
+            customers=rows.count(), pre=rows.pre.sum(),
             missing=rows.count(where=~rows.known),
         )  # fmt: skip
         parts.append(found.mutate(step=ibis.literal(step)))
     return ibis.union(*parts, distinct=False)
 
 
-def _within(rows: ir.Table, name: str, as_of: str) -> ir.Table:
-    """Give rows the window's length, and whether it was over by then."""
-    days = rows.declared if name == DECLARED else ibis.literal(int(name), "int64")
-    rows = rows.mutate(window_days=days.cast("int64"))
+def _each_window(rows: ir.Table, windows: tuple[int, ...], as_of: str) -> ir.Table:
+    """Give every row once for each window: few rows, so all windows in one go."""
+    return _within(rows, ibis.array([*windows, OF_ITS_OWN]).unnest(), as_of)
+
+
+def _within(rows: ir.Table, length: int | ir.IntegerColumn, as_of: str) -> ir.Table:
+    """Give rows the window's length in days (or their own), and whether it was over by then."""
+    rows = rows.mutate(length=length)
+    own = rows.length == OF_ITS_OWN
     # A fixed window that is the declared one stands once, as declared.
-    if name != DECLARED:
-        rows = rows.filter(rows.window_days != rows.declared)
+    rows = rows.mutate(
+        window_days=ibis.ifelse(own, rows.declared, rows.length).cast("int64"), own=own
+    ).filter(own | (rows.length != rows.declared))
     until = (ibis.date(as_of) + ibis.interval(days=1)).cast("date")
     end = (rows.assigned + rows.window_days.as_interval("D")).cast("date")
-    return rows.mutate(over=end <= until, declared=ibis.literal(name == DECLARED))
+    return rows.mutate(over=end <= until, declared=rows.own).drop("own", "length")
 
 
 def _customers(rows: ir.Table) -> ir.Table:
@@ -119,22 +120,20 @@ def _steps(rows: ir.Table) -> ir.Table:
     )
 
 
-def _sums_by_customer(spends: ir.Table, of_cells: ir.Table) -> ir.Table:
-    """Sum the money of a window that is over by customer."""
+def _sums_by_customer(spends: ir.Table) -> ir.Table:
+    """Sum the money of a window that is over by customer; who it is, is not needed any more."""
     inside = spends.filter(spends.over & (spends.age < spends.window_days))
     late = (inside.age >= EARLY_DAYS) & (inside.window_days > EARLY_DAYS)
-    sums = {name: inside[name].sum() for name in MONEY}
-    sums |= {f"late_{name}": inside[name].sum(where=late) for name in ("orders", "margin")}
-    each = inside.group_by("cell", "window_days", "customer_id", "pre", "missing").aggregate(
-        **{name: total.fill_null(0).cast("int64") for name, total in sums.items()}
-    )
-    each = each.join(of_cells.select("cell", "experiment_id"), "cell")
-    return each.mutate(converted=(each.orders > 0).cast("int64"))
+    sums = {name: whole(inside[name]) for name in MONEY}
+    sums |= {f"late_{name}": whole(inside[name], where=late) for name in ("orders", "margin")}
+    # One value for all rows of a customer: cheaper to look up than to group by.
+    same = {name: inside[name].max() for name in ("window_days", "pre", "missing")}
+    each = inside.group_by("cell", "customer_id").aggregate(**same, **sums)
+    return each.mutate(converted=(each.orders > 0).cast("int64")).drop("customer_id")
 
 
-def _money(each: ir.Table, edges: ir.Table) -> ir.Table:
+def _money(rows: ir.Table) -> ir.Table:
     """Sum money, its squares and products over the customers of a cell."""
-    rows = _cut(each, edges)
     return rows.group_by("cell", "window_days").aggregate(
         active=rows.count(), margin_revenue=rows.margin_revenue.sum(),
         margin_least=rows.margin.min(), margin_most=rows.margin.max(),
@@ -145,9 +144,11 @@ def _money(each: ir.Table, edges: ir.Table) -> ir.Table:
 _CUTS = tuple(f"{name}_{side}" for name in ("revenue", "margin") for side in ("low", "high"))
 
 
-def _edges(each: ir.Table) -> ir.Table:
+def _edges(each: ir.Table, of_cells: ir.Table) -> ir.Table:
     """Give the cuts of revenue and margin: pooled quantiles of customers with any, around zero."""
     some = each.filter((each.revenue != 0) | (each.margin != 0))
+    some = some.select("cell", "window_days", "revenue", "margin")
+    some = some.join(of_cells.select("cell", "experiment_id"), "cell")
     quantiles = {
         f"{name}_{side}": some[name].quantile(share).round().cast("int64")
         for name in ("revenue", "margin")
@@ -159,8 +160,10 @@ def _edges(each: ir.Table) -> ir.Table:
     return edges.mutate(**{cut: outer[cut.split("_")[1]](zero, edges[cut]) for cut in _CUTS})
 
 
-def _cut(each: ir.Table, edges: ir.Table) -> ir.Table:
-    joined = each.left_join(edges, each.experiment_id == edges.e)
+def _cut(each: ir.Table, edges: ir.Table, of_cells: ir.Table) -> ir.Table:
+    """Cut money at the edges of the customer's experiment, as ``revenue_capped`` and so on."""
+    edges = of_cells.select("cell", e="experiment_id").join(edges, "e").drop("e", "length")
+    joined = each.left_join(edges, "cell").drop("cell_right")
     cuts = {
         f"{name}_capped": ibis.greatest(
             joined[f"{name}_low"].fill_null(0),
@@ -168,7 +171,7 @@ def _cut(each: ir.Table, edges: ir.Table) -> ir.Table:
         )
         for name in ("revenue", "margin")
     }
-    return joined.mutate(**cuts).drop("e", "length", *_CUTS)
+    return joined.mutate(**cuts).drop(*_CUTS)
 
 
 def _extremes(found: ir.Table) -> dict[str, ir.Value]:

@@ -127,7 +127,7 @@ def _ordered_first(people: ir.Table, spends: ir.Table) -> ir.Table:
 def _overlapping(people: ir.Table) -> ir.Table:
     """Find customers who were treated in another experiment while this one was open."""
     this = people.select("experiment_id", "customer_id", "arm", "assigned", "declared")
-    other = people.filter(people.arm != people.control).select(
+    other = people.filter(people.treated).select(
         e="experiment_id", c="customer_id", began="assigned", length="declared"
     )
     pairs = this.join(other, [this.customer_id == other.c, this.experiment_id != other.e])

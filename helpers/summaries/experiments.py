@@ -9,7 +9,7 @@ counted, not joined.
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.expressions import PRE_DAYS, experiment_list
+from helpers.summaries.expressions import PRE_DAYS, experiment_list, whole
 
 WINDOWS = (7, 14, 30, 60, 180)
 LONGEST = max(WINDOWS)
@@ -23,8 +23,8 @@ def experiment_assigned(assignments: ir.Table, experiments: ir.Table, facts: ir.
     """One row per declared experiment and assigned customer: arm, day, window, channel.
 
     A customer put in two arms counts in the first (at the same moment: the first by name) and is
-    ``switched``. ``start`` is the day of the experiment's first assignment; ``known`` says that
-    the customer had ordered before it.
+    ``switched``; ``treated`` says that the arm is not the control. ``start`` is the day of the
+    experiment's first assignment; ``known`` says that the customer had ordered before it.
     """
     keys = ["experiment_id", "customer_id"]
     each = assignments.group_by(keys).aggregate(
@@ -55,7 +55,8 @@ def experiment_assigned(assignments: ir.Table, experiments: ir.Table, facts: ir.
     return each.mutate(
         channel=each.channel.fill_null("unknown"),
         known=(each.cohort_day < each.start).fill_null(False),
-    ).drop("c", "cohort_day")
+        treated=each.arm != each.control,
+    ).drop("c", "cohort_day", "control")
 
 
 def money_days(days: ir.Table, costs: ir.Table) -> ir.Table:
@@ -90,8 +91,8 @@ def experiment_people(
     rows = rows.filter(rows.known)
     recent = rows.start.delta(rows.day, unit="day") <= PRE_DAYS
     before = rows.group_by(e=rows.experiment_id, c=rows.customer_id).aggregate(
-        pre=rows.margin.sum(where=recent).fill_null(0).cast("int64"),
-        before=rows.revenue.sum().cast("int64"),
+        pre=whole(rows.margin, where=recent),
+        before=whole(rows.revenue),
     )
     before = _with_tier(before)
     people = assigned.left_join(
@@ -139,7 +140,7 @@ def declared_sums(spends: ir.Table) -> ir.Table:
     """Orders, revenue and margin of the declared window, of the customers who had any money."""
     inside = spends.filter(spends.age < spends.declared)
     return inside.group_by(e=inside.experiment_id, c=inside.customer_id).aggregate(
-        **{name: inside[name].sum().cast("int64") for name in ("orders", "revenue", "margin")}
+        **{name: whole(inside[name]) for name in ("orders", "revenue", "margin")}
     )
 
 

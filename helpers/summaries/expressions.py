@@ -281,7 +281,7 @@ def cohort_ages(days: ir.Table, facts: ir.Table) -> ir.Table:
     (``_cumulative_squares``: 2 x before x step + step squared), and both of cubes. Steps without
     activity have no row.
     """
-    rows = days.join(facts.select("customer_id", "cohort_day", "channel"), "customer_id")
+    rows = days.join(facts.select("customer_id", "cohort_day"), "customer_id")
     elapsed = rows.day.delta(rows.cohort_day, unit="day")
     months = (rows.day.year() - rows.cohort_day.year()) * 12 + (
         rows.day.month() - rows.cohort_day.month()
@@ -290,10 +290,10 @@ def cohort_ages(days: ir.Table, facts: ir.Table) -> ir.Table:
     ages = {"month": months, "days30": elapsed.cast("int64") // 30, "horizon": steps}
     parts = []
     for unit, age in ages.items():
-        aged = rows.mutate(age=age.cast("int64"), cohort=rows.cohort_day.truncate("M").cast("date"))
+        aged = rows.mutate(age=age.cast("int64"))
         # A refund of an order from before the files may stand before the first order, in its month.
         aged = aged.filter(aged.age.notnull() & (elapsed >= 0))
-        parts += [cohort_part(aged, facts, unit, name) for name in ("all", "channel")]
+        parts.append(by_cohort(aged, facts, unit, ("all", "channel")))
     return ibis.union(*parts, distinct=False)
 
 
@@ -306,22 +306,47 @@ def outside_cohorts(days: ir.Table, facts: ir.Table) -> ir.Table:
     )
 
 
-def cohort_part(
-    aged: ir.Table, facts: ir.Table, unit: str, dimension: str, money: tuple[str, ...] = MONEY
+def by_cohort(
+    aged: ir.Table,
+    facts: ir.Table,
+    unit: str,
+    dimensions: tuple[str, ...],
+    money: tuple[str, ...] = MONEY,
 ) -> ir.Table:
-    """Cohorts by age for one dimension, a column of both tables or 'all' (see `cohort_ages`).
+    """Cohorts by age, for each of ``dimensions``: columns of ``facts``, or 'all' (`cohort_ages`).
 
-    ``aged`` holds customer-days with their ``cohort`` and ``age``, ``facts`` one row a customer.
+    ``aged`` holds customer-days with their ``age``, ``facts`` one row a customer. Customers are
+    gone through once: all sums add up, so each dimension rolls up the cells of all of them.
     """
-    value = ibis.literal("all") if dimension == "all" else aged[dimension]
-    tagged = aged.mutate(value=value)
-    step = tagged.group_by("customer_id", "cohort", "value", "age").aggregate(
-        orders=tagged.orders.sum(), **{name: tagged[name].sum() for name in money}
+    step = aged.group_by("customer_id", "age").aggregate(
+        orders=whole(aged.orders), **{name: whole(aged[name]) for name in money}
     )
     before = ibis.window(group_by=step.customer_id, order_by=step.age, preceding=(None, 1))
-    step = step.mutate(
-        **{f"{name}_before": step[name].sum().over(before).fill_null(0) for name in money}
-    )
+    earlier = {
+        f"{name}_before": step[name].cast("float64").sum().over(before).fill_null(0).cast("int64")
+        for name in money
+    }
+    columns = [name for name in dimensions if name != "all"]
+    facts = facts.filter(facts.cohort_day.notnull())
+    of = facts.select("customer_id", *columns, cohort=_month(facts.cohort_day))
+    cells = _cell_sums(step.mutate(**earlier).join(of, "customer_id"), columns, money)
+    sizes = of.group_by("cohort", *columns).aggregate(customers=of.count())
+    sums = [name for name in cells.columns if name not in ("cohort", "age", *columns)]
+    parts = []
+    for dimension in dimensions:
+        value = ibis.literal("all") if dimension == "all" else ibis._[dimension]
+        found = cells.group_by("cohort", value=value, age=cells.age).aggregate(
+            **{name: whole(cells[name]) for name in ("active", "orders")},
+            **{name: cells[name].sum() for name in sums if name not in ("active", "orders")},
+        )
+        each = sizes.group_by("cohort", value=value).aggregate(customers=whole(sizes.customers))
+        found = found.join(each, ["cohort", "value"])
+        parts.append(found.mutate(age_unit=ibis.literal(unit), dimension=ibis.literal(dimension)))
+    return ibis.union(*parts, distinct=False)
+
+
+def _cell_sums(step: ir.Table, columns: list[str], money: tuple[str, ...]) -> ir.Table:
+    """Sum customers' steps, and what they make of squares and cubes, by cohort, age and columns."""
     sums = {}
     for name in money:
         before, after = step[f"{name}_before"], step[f"{name}_before"] + step[name]
@@ -329,18 +354,22 @@ def cohort_part(
         for power, what in ((2, "squares"), (3, "cubes")):
             sums[f"{name}_{what}"] = _power(step[name], power).sum()
             sums[f"{name}_cumulative_{what}"] = (_power(after, power) - _power(before, power)).sum()
-    found = step.group_by("cohort", "value", "age").aggregate(
+    return step.group_by("cohort", "age", *columns).aggregate(
         active=step.count(where=step.orders > 0), orders=step.orders.sum(), **sums
     )
-    facts = facts.filter(facts.cohort_day.notnull())
-    of = facts.mutate(
-        cohort=facts.cohort_day.truncate("M").cast("date"),
-        value=ibis.literal("all") if dimension == "all" else facts[dimension],
-    )
-    sizes = of.group_by("cohort", "value").aggregate(customers=of.count())
-    return found.join(sizes, ["cohort", "value"]).mutate(
-        age_unit=ibis.literal(unit), dimension=ibis.literal(dimension)
-    )
+
+
+def _month(day: ir.DateValue) -> ir.DateValue:
+    return day.truncate("M").cast("date")
+
+
+def whole(column: ir.IntegerColumn, where: ir.BooleanValue | None = None) -> ir.IntegerScalar:
+    """Sum whole numbers; 0 where there are none.
+
+    As floats, in which whole numbers are exact up to nine quadrillion: DuckDB sums integers in 128
+    bits, which takes half as long again and twice the room, and Parquet keeps those as fractions.
+    """
+    return column.cast("float64").sum(where=where).fill_null(0).cast("int64")
 
 
 def _power(amount: ir.IntegerColumn, power: int) -> ir.DecimalColumn:

@@ -6,7 +6,7 @@ Money is in whole minor units. As in `helpers.summaries.expressions`, summaries 
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.expressions import HORIZONS, MONEY, cohort_part
+from helpers.summaries.expressions import HORIZONS, MONEY, by_cohort
 
 # What a customer is told apart by: the largest values keep their names, the rest are "other".
 DIMENSIONS = ("channel", "first_product", "first_category", "first_discount", "country")
@@ -77,16 +77,14 @@ def bounded(table: ir.Table, column: str) -> ir.Table:
 
 def segment_ages(days: ir.Table, segments: ir.Table) -> ir.Table:
     """Cohorts by age in HORIZONS for each of DIMENSIONS; the columns of `cohort_ages`."""
-    rows = days.join(segments, "customer_id")
-    aged = _by_horizon(rows)
-    parts = [cohort_part(aged, segments, "horizon", name) for name in DIMENSIONS]
-    return ibis.union(*parts, distinct=False)
+    rows = days.join(segments.select("customer_id", "cohort_day"), "customer_id")
+    return by_cohort(_by_horizon(rows), segments, "horizon", DIMENSIONS)
 
 
 def _by_horizon(rows: ir.Table) -> ir.Table:
     elapsed = rows.day.delta(rows.cohort_day, unit="day")
     steps = ibis.cases(*((elapsed < end, end) for end in HORIZONS)).cast("int64")
-    aged = rows.mutate(age=steps, cohort=rows.cohort_day.truncate("M").cast("date"))
+    aged = rows.mutate(age=steps)
     return aged.filter(aged.age.notnull() & (elapsed >= 0))
 
 
@@ -113,11 +111,9 @@ def served_ages(days: ir.Table, costs: ir.Table, facts: ir.Table) -> ir.Table:
     months = (rows.day.year() - rows.cohort_day.year()) * 12 + (
         rows.day.month() - rows.cohort_day.month()
     )
-    monthly = rows.mutate(
-        age=months.cast("int64"), cohort=rows.cohort_day.truncate("M").cast("date")
-    )
+    monthly = rows.mutate(age=months.cast("int64"))
     parts = [
-        cohort_part(aged, facts, unit, "all", (*MONEY, "service", "net"))
+        by_cohort(aged, facts, unit, ("all",), (*MONEY, "service", "net"))
         for unit, aged in (("month", monthly), ("horizon", _by_horizon(rows)))
     ]
     return ibis.union(*parts, distinct=False)
