@@ -257,16 +257,16 @@ def page(found: dict[int, dict[str, list[dict]]], runs: int) -> str:
     if scores:
         lines += [
             "",
-            "The forecast: BG/NBD fitted on distinct states, then every customer scored, ranked and",
-            "written by the engine. Python holds states, never customers.",
+            "The forecast: BG/NBD fitted on distinct states, then every customer scored, ranked",
+            "and written by the engine. Python holds states, never customers.",
             "",
-            "| customers | distinct states | fit, s | microseconds a state | scored, s | peak memory |",
+            "| customers | distinct states | fit | microseconds a state | scored | peak memory |",
             "|---:|---:|---:|---:|---:|---:|",
         ]
     for cost in scores.values():
         lines.append(
-            f"| {cost['customers']:,} | {cost['states']:,} | {cost['fitted']:.1f} "
-            f"| {cost['fitted'] / cost['states'] * 1e6:.1f} | {cost['scored']:.1f} "
+            f"| {cost['customers']:,} | {cost['states']:,} | {cost['fitted']:.1f} s "
+            f"| {cost['fitted'] / cost['states'] * 1e6:.1f} | {cost['scored']:.1f} s "
             f"| {cost['peak']:.2f} GB |"
         )
     slow = {

@@ -422,10 +422,12 @@ def test_intervals_that_may_not_hold_are_said():
         spend = rng.gamma(1, 20, n) * (rng.random(n) < 0.3)
         spend[0] += whale
         found = moments(net=spend, converted=spend > 0)
-        return found | {"net_min": spend.min(), "net_max": spend.max()}
+        return found | {"net_least": spend.min(), "net_most": spend.max()}
 
     def bare(n):
-        return {name: value for name, value in arm(n).items() if name[-3:] not in ("min", "max")}
+        return {
+            name: value for name, value in arm(n).items() if not name.endswith(("_least", "_most"))
+        }
 
     fair, large, small = arm(4000), arm(4000), bare(60)
     assert trust.caution(fair, large, "net") == ""
@@ -521,9 +523,9 @@ def test_wrong_declarations_and_missing_sums_are_errors():
 
 def test_segments_add_up_to_arms_and_windows_do_not_mix():
     frame = pd.DataFrame({"arm": ["t", "t", "control"], "window_days": 7, "n": [3, 4, 8],
-                          "net": [1.0, 2.0, 3.0], "net_max": [1.0, 9.0, 2.0], "cap_low": 0.5})  # fmt: skip
+                          "net": [1.0, 2.0, 3.0], "net_most": [1.0, 9.0, 2.0], "cap_low": 0.5})  # fmt: skip
     arms = effects.arms_of(frame)
-    assert arms["t"][["n", "net", "net_max", "cap_low"]].tolist() == [7, 3, 9, 0.5]
+    assert arms["t"][["n", "net", "net_most", "cap_low"]].tolist() == [7, 3, 9, 0.5]
     with pytest.raises(DataError, match="window_days"):
         effects.arms_of(frame.assign(window_days=[7, 14, 7]))
 

@@ -74,24 +74,42 @@ def pooled_curve(curve: pd.DataFrame) -> Finding:
 
 
 def one_age(cohorts: pd.DataFrame, age: int) -> Finding:
-    """One age over time: is month 1 getting better? Earlier half of the cohorts against later."""
+    """One age over time: is month 1 getting better? Cohorts against those of a year before.
+
+    Halves of a history lie in other months of the year, and season alone would move them: without
+    four cohorts that have one of a year before, no direction is given.
+    """
     known = cohorts.dropna(subset="value")
     if len(known) < 4:
         return nothing("Fewer than four cohorts have reached that age: too few to see a direction.")
-    half = len(known) // 2
+    dates = pd.to_datetime(known["cohort"])
+    later = known[(dates - pd.DateOffset(years=1)).isin(dates)]
+    earlier = known[(dates + pd.DateOffset(years=1)).isin(dates)]
+    seasonal = len(later) < 4
+    if seasonal:
+        half = len(known) // 2
+        earlier, later = known.iloc[:half], known.iloc[-half:]
     counts = []
-    for part in (known.iloc[:half], known.iloc[-half:]):
+    for part in (earlier, later):
         counts += [(part["value"] * part["customers"]).sum(), part["customers"].sum()]
     change, low, high = newcombe(*counts)
     rates = [counts[0] / counts[1], counts[2] / counts[3]]
+    names = ("the earlier half of the cohorts", "the later half")
+    if not seasonal:
+        names = ("cohorts of a year before", f"the last {len(later)} of the same months")
     word = "has risen" if low > 0 else "has fallen" if high < 0 else "does not move clearly"
+    title = f"The share who buy in month {age} {word}"
+    apart = ""
+    if seasonal:
+        title = f"The share who buy in month {age}, cohort by cohort"
+        apart = " These are other months of the year, so the season may be all of it."
     return Finding(
-        f"The share who buy in month {age} {word}",
-        f"Line with band of retention in month {age} by cohort: earlier half "
-        f"{percent(rates[0], 1)}, later half {percent(rates[1], 1)}.",
-        f"Of the earlier half of the cohorts {percent(rates[0], 1)} bought in month {age}, of the "
-        f"later half {percent(rates[1], 1)}: a change of {change * 100:+.1f} points (95% interval "
-        f"{low * 100:+.1f} to {high * 100:+.1f}).",
+        title,
+        f"Line with band of retention in month {age} by cohort: {names[0]} "
+        f"{percent(rates[0], 1)}, {names[1]} {percent(rates[1], 1)}.",
+        f"Of {names[0]} {percent(rates[0], 1)} bought in month {age}, of {names[1]} "
+        f"{percent(rates[1], 1)}: a change of {change * 100:+.1f} points (95% interval "
+        f"{low * 100:+.1f} to {high * 100:+.1f}).{apart}",
     )
 
 

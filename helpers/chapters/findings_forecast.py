@@ -154,6 +154,16 @@ def drift(found: Drift) -> Finding:
     )
 
 
+def _channels_title(table: pd.DataFrame, apart: str) -> str:
+    """Name the best channel only where it stands apart, and from the next one, too."""
+    best = table.iloc[0]
+    if best["apart"] and len(table) > 1 and best["low"] > table["high"].iloc[1]:
+        return f"Customers won by {best['cohort']} buy again most often"
+    if apart:
+        return "Channels win customers who buy again unlike one another"
+    return "One model is enough for the customers of all channels"
+
+
 def channels(found: Drift) -> Finding:
     """Channels compared by what a new customer of each is expected to buy in a year."""
     if found.reason:
@@ -163,15 +173,13 @@ def channels(found: Drift) -> Finding:
     apart = ", ".join(table.loc[table["apart"], "cohort"])
     consequence = (
         f"Apart from all: {apart}. The forecast has one model, so it says too little for new "
-        "customers of the first and too much for those of the last, until their own purchases "
+        "customers of those above all and too much for those below, until their own purchases "
         "tell them apart."
         if apart
         else "No channel stands clearly apart."
     )
     return Finding(
-        f"Customers won by {best['cohort']} buy again most often"
-        if apart
-        else "One model is enough for the customers of all channels",
+        _channels_title(table, apart),
         "Points with intervals of repeat purchases that a new customer is expected to make in a "
         f"year, by channel: {best['cohort']} {ratio(best['expected'])}, {least['cohort']} "
         f"{ratio(least['expected'])}, all {ratio(everyone['expected'])}.",

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import summaries
-from helpers.chapters import backtest_tables
+from helpers.chapters import backtest_tables, cohort_tables
 from helpers.measures import metrics
 from helpers.models import btyd, drift, forecast, futures, newcomers
 from helpers.models.backtest import BackTest
@@ -126,8 +126,9 @@ def outlook(
     ahead = month_edges(study.end, max(round(terms.horizon.days / 30.4375), 1))
     present = futures.futures(valued, spend, models, ahead, draws=200, seed=seed)
     months = summaries.load(study, "cohort_months")
+    look_new = cohort_tables.chosen_run_in(study, summaries.load(study, "cohort_ages")).months
     new = newcomers.newcomers(
-        months, models, terms, study.end, len(ahead) - 1,
+        months, models, terms, study.end, len(ahead) - 1, left_out=look_new,
         service_per_order=per_order, draws=200, seed=seed,
     )  # fmt: skip
     table = newcomers.month_forecast(present, new, terms, study.end, seed=seed)

@@ -199,9 +199,9 @@ def signals_sentence(found: RunChart) -> str:
         for first, last, n, side in runs
     ]
     return " ".join(parts) + (
-        " A signal says that something is likely to have changed, and asks for its cause: a "
-        "promotion, a price, an outage, the season. It does not say what, and not whether the "
-        "target is met; even without any change some months show one by chance."
+        " A signal asks whether something has changed, and what: a promotion, a price, an outage, "
+        "the season. It does not say whether the target is met; months without any change show "
+        "one, too, and more often the fewer orders a day has."
     )
 
 

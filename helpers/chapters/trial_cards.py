@@ -9,7 +9,7 @@ import pandas as pd
 from helpers import summaries
 from helpers.chapters import trial_checks, trial_readouts, trial_values
 from helpers.chapters.trials import Trial
-from helpers.experiments import decisions, effects, pooling, power
+from helpers.experiments import decisions, design, effects, pooling, power
 from helpers.experiments.decisions import Rule
 from helpers.experiments.effects import Effect
 from helpers.experiments.readout import Metric, read_metrics
@@ -95,14 +95,35 @@ def _card(study: Study, trial: Trial, view: trial_values.Outlook, row: pd.Series
     cost = trial.cost_each(arm) + trial.fixed_cost(arm) / customers
     net = decisions.less_cost(margin, cost)
     segments, family = trial_values.by_segment(study, trial, view, arm, measure="margin")
-    best = segments["low"].max() - trial.cost_each(arm)
+    best = segments["low"].max() - cost
     verdict, why = decisions.verdict(
-        net, RULE, segments_differ=family.q_p < 0.05, segment_low=best, can_extend=True
+        net,
+        RULE,
+        segments_differ=family.q_p < 0.05,
+        segment_low=best,
+        can_extend=_can_grow(study, trial, net),
     )
+    if verdict == decisions.SHIP and not is_missing(row["caution"]) and row["caution"]:
+        verdict, why = decisions.EXTEND, f"{why}; but {row['caution']}"
     return Card(
         trial.experiment, arm, customers, verdict, why, margin, net, cost, decisions.odds(net),
         decisions.mroi(margin, cost), decisions.break_even(margin, cost, float(row["control"])),
     )  # fmt: skip
+
+
+def _can_grow(study: Study, trial: Trial, net: Effect) -> bool:
+    """Say whether the shop has, or wins in two years, the customers with whom this gain is seen.
+
+    A test sees an effect of 2.8 standard errors four times out of five, and the standard error
+    falls with the root of the customers.
+    """
+    shop = summaries.load(study, "shop_windows")
+    if shop.empty or not net.se > 0 or not net.value:
+        return False
+    near = shop.loc[(shop["window_days"] - trial.window).abs().idxmin()]
+    there = near["n"] + near["joined"] / near["window_days"] * design.LONGEST_DAYS
+    needed = trial.facts["customers"].sum() * (power.factor() * net.se / net.value) ** 2
+    return bool(needed <= there)
 
 
 # -- the card on the page --------------------------------------------------------------------------
@@ -162,7 +183,7 @@ def _card_entries(study: Study, card: Card) -> dict[str, str]:
         "cost, and what it may cost": "{}, up to {}".format(*costs),
         "net gain": within["net gain"],
         "odds of profit": percent(card.odds["profit"]),
-        "expected loss if wrong": "{} shipped, {} stopped".format(*losses),
+        "expected loss": "{} shipped, {} stopped".format(*losses),
         "margin per unit spent": shorten(reason, 120) if is_missing(value) else written,
         "testing as many again is worth": study.money(more, 2), "verdict": card.verdict,
     }  # fmt: skip

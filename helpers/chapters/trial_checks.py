@@ -288,12 +288,13 @@ def _late(study: Study, trial: Trial) -> tuple | None:
 
 def _whale(trial: Trial) -> tuple | None:
     """Say when one customer makes much of an arm's spread: read the capped figures then."""
-    rows = trial.moments[trial.moments["window_days"] == trial.window]
-    squares = sum(arm["margin_squares"] for arm in trial.arms().values())
-    most = np.nanmax([*rows["margin_most"].abs(), *rows["margin_least"].abs(), 0.0])
-    if not squares > 0:
+    shares = [
+        trust.dominance(arm, "margin", arm["margin_least"], arm["margin_most"])
+        for arm in trial.arms().values()
+    ]
+    if not np.isfinite(shares).any():
         return None
-    share = most**2 / squares
-    found = f"the largest customer makes {percent(share)} of the spread"
+    share = float(np.nanmax(shares))
+    found = f"one customer makes {percent(share)} of the spread of an arm"
     found += "; read the capped figures, too" if share > WHALE else ""
     return _row("no single customer", found, share > WHALE, LOOK)

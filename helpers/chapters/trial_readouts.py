@@ -62,6 +62,7 @@ def table(study: Study, found: pd.DataFrame) -> pd.DataFrame:
     """Write a readout for the page: control, treated, difference with interval, Holm and FDR.
 
     The difference is the one that decides: adjusted for what was known before where anything was.
+    ``mind`` says why an interval may not hold, where one may not.
     """
     rows = []
     for _, row in found.iterrows():
@@ -74,11 +75,18 @@ def table(study: Study, found: pd.DataFrame) -> pd.DataFrame:
                 "metric": row["metric"] + told, "arm": row["arm"], "control": write(row["control"]),
                 "treated": write(row["treated"]),
                 "difference": "{} ({} to {})".format(*map(write, values)),
-                "holm": row["holm"], "fdr": row["fdr"],
+                "holm": row["holm"], "fdr": row["fdr"], "mind": _mind(row["caution"]),
             }
         )  # fmt: skip
     columns = ["metric", "arm", "control", "treated", "difference", "holm", "fdr"]
-    return pd.DataFrame(rows, columns=columns)
+    # Most tests give no cause for caution, and an empty column would ask for one.
+    return pd.DataFrame(
+        rows, columns=[*columns, *(["mind"] if any(r["mind"] for r in rows) else [])]
+    )
+
+
+def _mind(caution: object) -> str:
+    return "" if is_missing(caution) else str(caution)
 
 
 def estimands(study: Study, found: pd.DataFrame) -> pd.DataFrame:

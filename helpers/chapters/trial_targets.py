@@ -35,16 +35,17 @@ class Targeting:
 _EMPTY = pd.DataFrame()
 
 
-def features(rows: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+def features(rows: pd.DataFrame, known: str = "") -> tuple[np.ndarray, list[str]]:
     """Give what was known of each customer as numbers: history, and channels as indicators.
 
-    Spend and recent margin in logarithms of their size, with their sign.
+    Spend and recent margin in logarithms of their size, with their sign. ``known`` is 'was_' for
+    what was known before the days of the placebo.
     """
-    history = rows[KNOWN].astype(float).copy()
+    history = rows[[f"{known}{name}" for name in KNOWN]].astype(float).set_axis(KNOWN, axis=1)
     for name in KNOWN:
         if name not in ("recency", "tenure"):
             history[name] = np.sign(history[name]) * np.log1p(history[name].abs())
-    history["none"] = (rows["frequency"] == 0).astype(float)
+    history["none"] = (history["frequency"] == 0).astype(float)
     channels = pd.get_dummies(rows["channel"], dtype=float).iloc[:, 1:]
     table = pd.concat([history, channels], axis=1)
     table = table.loc[:, table.std() > 0]
@@ -107,7 +108,8 @@ def target_sentence(study: Study, found: Targeting) -> str:
         f"{study.money(everyone['gain'])}; the difference is "
         f"{study.money(everyone['targeted_more'])} "
         f"({study.money(everyone['targeted_more_low'])} to "
-        f"{study.money(everyone['targeted_more_high'])})."
+        f"{study.money(everyone['targeted_more_high'])}). The way of picking was chosen on "
+        "these customers because it stood out: expect less, and plan with the lower end."
     )
 
 
@@ -151,9 +153,16 @@ def observed(study: Study, trial: Trial, *, seed: int) -> Observed:
     rows = summaries.experiment_rows(study, trial.experiment)
     rows = rows[rows["arm"].isin([trial.control, arm])].reset_index(drop=True)
     treated = (rows["arm"] == arm).to_numpy()
-    x, names = features(rows)
+    (x, names), (earlier, _) = features(rows), features(rows, "was_")
     try:
-        found = observational.adjust(rows["margin"], treated, x, rows["placebo"], seed=seed)
+        found = observational.adjust(
+            rows["margin"],
+            treated,
+            x,
+            rows["placebo"],
+            features_before=earlier if earlier.size else None,
+            seed=seed,
+        )
     except DataError as fault:
         return Observed(**{**vars(none), "reason": str(fault)})
     inside = found.inside

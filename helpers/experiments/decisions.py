@@ -173,7 +173,13 @@ def verdict(
     side = SHIP if found["profit"] >= 0.5 else STOP
     wrong = found[f"loss_{side}"]
     if rule.bearable and wrong <= rule.bearable:
-        return side, f"{chance}, and being wrong costs less than was declared bearable"
+        return side, f"{chance}, and the expected loss is below what was declared bearable"
     if can_extend:
-        return EXTEND, f"{chance}: between the declared limits, and more customers can be had"
-    return STOP, f"{chance}: it could not be seen to pay, and no more customers can be had"
+        return (
+            EXTEND,
+            f"{chance}: between the declared limits, and the shop has the customers to decide it",
+        )
+    return (
+        STOP,
+        f"{chance}: it could not be seen to pay, and the shop has too few customers to decide it",
+    )

@@ -22,7 +22,7 @@ from helpers.experiments.power import (
 
 TARGETS = (0.05, 0.10, 0.15)
 # Nobody waits longer for a test, in days: what takes longer is said to need something else.
-_LONGEST = 730
+LONGEST_DAYS = 730
 _FIGURES = ("effect", "needed_raw", "needed", "days", "power", "smallest_effect")
 _FIGURES += ("smallest_relative",)
 
@@ -123,7 +123,7 @@ def _when(row: dict, customers: float, per_day: float) -> dict[str, object]:
     text += f"{customers:,.0f}"
     if np.isfinite(least):
         text += f", who show {least:.0%} or more"
-    if days <= _LONGEST:
+    if days <= LONGEST_DAYS:
         text += f"; enough will have joined and been watched in {days:,.0f} days"
     else:
         text += "; a longer window, merged waves or a bolder change would help"

@@ -247,7 +247,7 @@ def as_row(effect: Effect, prefix: str = "") -> dict[str, float]:
 def arms_of(moments: pd.DataFrame) -> dict[str, pd.Series]:
     """Add segments up to arms: the moments of each arm, by its name, for one test and window.
 
-    Sums add; ``*_min`` and ``*_max`` keep the extreme, caps (``cap_low``, ``cap_high``) are the
+    Sums add; ``*_least`` and ``*_most`` keep the extreme, caps (``cap_low``, ``cap_high``) are the
     same in every row. Several windows or tests at once are an error: customers would count twice.
     """
     for name in ("experiment_id", "window_days"):
@@ -255,7 +255,8 @@ def arms_of(moments: pd.DataFrame) -> dict[str, pd.Series]:
             given = ", ".join(map(str, sorted(moments[name].unique())))
             raise DataError(f"These moments mix values of {name} ({given}); read one at a time.")
     numbers = moments.select_dtypes(["number"]).columns.difference(["window_days"])
-    how = {name: name[-3:] if name.endswith(("_min", "_max")) else "sum" for name in numbers}
+    ends = {"least": "min", "most": "max"}
+    how = {name: ends.get(name.rsplit("_", 1)[-1], "sum") for name in numbers}
     how |= {name: "max" for name in ("cap_low", "cap_high") if name in how}
     whole = moments.groupby(moments["arm"].astype(str)).agg(how)
     return {name: row.astype(float) for name, row in whole.iterrows()}

@@ -63,15 +63,17 @@ def chances(treated: np.ndarray, features: np.ndarray, *, seed: int = 0) -> np.n
 
 def adjust(
     outcome: object, treated: object, features: object, before: object,
-    *, learner: str = "linear", trim: float = TRIM, seed: int = 0, level: float = 0.95,
+    *, features_before: object = None, learner: str = "linear", trim: float = TRIM, seed: int = 0,
+    level: float = 0.95,
 ) -> Adjusted:  # fmt: skip
     """Compare treated with untreated customers who were alike beforehand; never proof of an effect.
 
     naive: the plain difference, what a report of who bought after a contact would claim. adjusted:
     AIPW among customers whose estimated chance of treatment lies within ``trim`` of neither end
     (the effect on those, the others have nobody to compare with; ``kept`` is their share).
-    placebo: the same for ``before``, an outcome of the time before the treatment that is not among
-    the features; an effect there is one of who was treated. ``reason``, empty where all is well:
+    placebo: the same for ``before``, an outcome of the time before the treatment, given
+    ``features_before``: what was known before that time (the features, where none of them holds
+    any of it); an effect there is one of who was treated. ``reason``, empty where all is well:
     fewer than half overlap (then there is no figure), still unlike after weighting, or the placebo
     found something.
     """
@@ -86,9 +88,13 @@ def adjust(
     if kept < LEAST_OVERLAP or min(w[inside].sum(), (~w[inside]).sum()) < _LEAST:
         why = f"only {kept:.0%} of customers had a like one in the other group beforehand"
         return Adjusted(naive, NOTHING, NOTHING, kept, chance, inside, why)
+    past, chance_past = x, chance
+    if features_before is not None:
+        _, _, past = checked(before, treated, features_before, least=LEAST_COMPARED)
+        chance_past = np.clip(chances(w, past, seed=seed), trim, 1 - trim)
     effects = [
-        _aipw_mean(values[inside], w[inside], x[inside], chance[inside], learner, seed, level)
-        for values in (y, earlier)
+        _aipw_mean(values[inside], w[inside], known[inside], odds[inside], learner, seed, level)
+        for values, known, odds in ((y, x, chance), (earlier, past, chance_past))
     ]
     worst = balance(w[inside], x[inside], chance[inside])["after"].abs().max()
     reason = ""

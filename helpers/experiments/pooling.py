@@ -153,7 +153,8 @@ def segments(
 
     ``sizes`` are customers per segment in all arms, ``values`` the effect per customer. The total
     is the post-stratified effect, sum of size x effect / sum of sizes. Shrunk effects are moved by
-    one constant so that size x effect adds up to the same total (benchmarked small-area estimates).
+    one constant so that size x effect adds up to the same total (benchmarked small-area estimates);
+    their intervals are widened by the total's own error, which that constant carries.
     Returns one row per segment: size, value, se, kept, shrunk, shrunk_se, low, high, total (size x
     value), shrunk_total; and the family with its heterogeneity test. A segment whose effect is
     missing (nobody in one arm) makes the total one of the others: its own totals are missing.
@@ -167,7 +168,10 @@ def segments(
     weight = table["size"].where(known)
     if weight.sum() > 0:
         shift = (weight * (table["value"] - table["shrunk"])).sum() / weight.sum()
-        table = table.assign(**{name: table[name] + shift for name in ("shrunk", "low", "high")})
+        error = np.sqrt((weight**2 * table["se"] ** 2).sum()) / weight.sum()
+        moved = table["shrunk"] + shift
+        half = float(stats.norm.ppf((1 + level) / 2)) * np.hypot(table["shrunk_se"], error)
+        table = table.assign(shrunk=moved, low=moved - half, high=moved + half)
     table = table.assign(total=weight * table["value"], shrunk_total=weight * table["shrunk"])
     return table, pooled(values, ses, level=level)
 

@@ -16,7 +16,7 @@ BALANCE_LIMIT = 0.001
 # One customer with more of an arm's spread than this is a whale.
 WHALE = 0.25
 # Customers with any of a metric that the smaller of two unequal arms needs.
-_FEW, _UNEQUAL = 50, 1.5
+_FEW, _UNEQUAL = 100, 1.5
 # Below this expected size in an arm the chi-square approximation gives way to an exact sum, as long
 # as that has few enough terms.
 _SMALL, _TERMS = 20, 200_000
@@ -132,14 +132,15 @@ def dominance(arm: Mapping, metric: str, smallest: float, largest: float) -> flo
 def caution(control: Mapping, treated: Mapping, metric: str, *, active: str = "converted") -> str:
     """Say why an interval of a mean may not hold, or return an empty string.
 
-    One customer is more than a quarter of an arm's spread (where ``metric_min`` and ``metric_max``
-    are given: see `dominance`); or the arms are of unequal size and the smaller has fewer than 50
+    One customer is more than a quarter of an arm's spread (`dominance`; where ``metric_least`` and
+    ``metric_most`` are given); or the arms are of unequal size and the smaller has fewer than 100
     ``active`` customers: then the long right tail of spend does not cancel between the arms, and
     of 95% intervals as few as 90 in 100 hold the truth (benchmarks/experiments.py).
     """
     for arm in (control, treated):
-        if f"{metric}_min" in arm and f"{metric}_max" in arm:
-            share = dominance(arm, metric, float(arm[f"{metric}_min"]), float(arm[f"{metric}_max"]))
+        ends = [float(arm.get(f"{metric}_{end}", np.nan)) for end in ("least", "most")]
+        if np.isfinite(ends).all():
+            share = dominance(arm, metric, *ends)
             if share > WHALE:
                 return f"one customer makes up {share:.0%} of the spread of an arm: read it capped"
     small, large = sorted((control, treated), key=lambda arm: float(arm["n"]))

@@ -77,13 +77,16 @@ def newcomers(
     as_of: Day,
     ahead: int,
     *,
+    left_out: int = 0,
     service_per_order: float = 0.0,
     draws: int = 400,
     seed: int = 0,
 ) -> Newcomers:
     """Forecast what customers not yet acquired will bring in the next calendar months.
 
-    ``months``: ``cohort_months``. Their first orders are worth what first orders of the last twelve
+    ``months``: ``cohort_months``, of which the first ``left_out`` hold many who only look new,
+    since their earlier orders lie before the files; how many will be won is read from the others.
+    Their first orders are worth what first orders of the last twelve
     months were, less ``service_per_order`` (cost that the margin does not hold); their repeats come
     as the purchase model expects from the middle of the month in which they are won, at the mean
     spend and on the same ``terms`` as those of present customers.
@@ -96,7 +99,7 @@ def newcomers(
     sums = sums.reindex(
         pd.period_range(sums.index.min(), as_of.to_period("M"), freq="M"), fill_value=0
     )
-    counts, shared, single, rule = arrivals(sums["new_customers"], ahead)
+    counts, shared, single, rule = arrivals(sums["new_customers"].iloc[left_out:], ahead)
     year = sums.iloc[-12:].sum()
     spend = year["first_revenue"] / max(year["new_customers"], 1)
     known = year["first_margin_revenue"]

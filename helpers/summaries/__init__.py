@@ -190,7 +190,7 @@ def experiment_rows(study: Study, experiment: str) -> pd.DataFrame:
     )
     frame = _frame(study, table)
     scale = 10 ** minor_digits(study.currency)
-    money = ("pre", "margin", "revenue", "placebo", "spend", "recent")
+    money = ("pre", "margin", "revenue", "placebo", "spend", "recent", "was_spend", "was_recent")
     return frame.assign(**{name: frame[name].astype("float64") / scale for name in money})
 
 
@@ -209,8 +209,13 @@ def engine_table(study: Study, name: str, **options: object) -> ir.Table:
             engine_table(study, source) if source in SUMMARIES else _clean_table(study, source)
             for source in made.made_from
         ]
-        is_listed = name not in PRIVATE
-        _made(study, path, lambda: made.make(*sources, **options), is_sorted=is_listed)
+        is_told = not made.needs or study.has(made.needs)
+
+        def make() -> ir.Table:
+            table = made.make(*sources, **options)
+            return table if is_told else table.filter(False)
+
+        _made(study, path, make, is_sorted=name not in PRIVATE)
     return engines.read(study.con, path)
 
 

@@ -106,7 +106,8 @@ def experiment_rows(
     At most ``most`` customers, by a hash of the id. One row per customer whose declared window is
     over: arm, channel, known; ``margin``, ``converted`` and ``revenue`` of the window; what was
     known before the start: ``pre``, ``frequency``, ``recency`` and ``tenure`` in days, ``spend``;
-    and ``placebo``, margin of as many days before the start, which no campaign could have moved.
+    and ``placebo``, margin of as many days before the start, which no campaign could have moved;
+    what was known before those days has the same names after ``was_``.
     """
     until = (ibis.date(as_of) + ibis.interval(days=1)).cast("date")
     done = people.filter(people.experiment_id == experiment)
@@ -119,6 +120,7 @@ def experiment_rows(
     back = rows.start.delta(rows.day, unit="day")
     each = rows.group_by(c="customer_id").aggregate(
         **_history(rows, back),
+        **{f"was_{name}": sum_ for name, sum_ in _history(rows, back - rows.declared).items()},
         placebo=rows.margin.sum(where=(back > 0) & (back <= rows.declared)),
     )  # fmt: skip
     money_after = declared_sums(spends.filter(spends.experiment_id == experiment)).drop("e")

@@ -24,7 +24,8 @@ def experiment_assigned(assignments: ir.Table, experiments: ir.Table, facts: ir.
 
     A customer put in two arms counts in the first (at the same moment: the first by name) and is
     ``switched``; ``treated`` says that the arm is not the control. ``start`` is the day of the
-    experiment's first assignment; ``known`` says that the customer had ordered before it.
+    experiment's first assignment; ``known`` says that the customer had ordered before it, without
+    which the channel is 'unknown'.
     """
     keys = ["experiment_id", "customer_id"]
     each = assignments.group_by(keys).aggregate(
@@ -52,11 +53,12 @@ def experiment_assigned(assignments: ir.Table, experiments: ir.Table, facts: ir.
     each = each.join(about.join(starts, "experiment_id"), "experiment_id")
     told = facts.select("channel", "cohort_day", c="customer_id")
     each = each.left_join(told, each.customer_id == told.c)
-    return each.mutate(
-        channel=each.channel.fill_null("unknown"),
-        known=(each.cohort_day < each.start).fill_null(False),
-        treated=each.arm != each.control,
-    ).drop("c", "cohort_day", "control")
+    each = each.mutate(
+        known=(each.cohort_day < each.start).fill_null(False), treated=each.arm != each.control
+    )
+    # The channel of who first ordered later is known from that order: it came after the assignment.
+    channel = ibis.ifelse(each.known, each.channel.fill_null("unknown"), "unknown")
+    return each.mutate(channel=channel).drop("c", "cohort_day", "control")
 
 
 def money_days(days: ir.Table, costs: ir.Table) -> ir.Table:

@@ -33,6 +33,8 @@ class Summary:
     options: tuple[str, ...] = ()
     # Which power of money a column is, where the names of columns follow a rule of their own.
     money_power: Callable[[str], int] | None = None
+    # A source without which there is nothing to tell: then no row, and no look at the others.
+    needs: str = ""
 
 
 SUMMARIES = {
@@ -103,6 +105,7 @@ SUMMARIES = {
          "payments_set_aside"),
         reconciliation.reconciliation,
         ("tolerance",),
+        needs="payments",
     ),
     "table_gaps": Summary(freshness.DATED, freshness.table_gaps),
     "customer_moments": Summary(("customer_days",), moments.customer_moments),
