@@ -57,7 +57,7 @@ check: .venv/.ready
 # under reports/benchmarks, and never part of the tests.
 bench: bench-cleaning
 
-$(BENCHES): bench-%: .venv/.ready
+$(BENCHES): bench-%: .venv/.tests
 	$(BIN)/python benchmarks/$*.py $(ARGS)
 
 .venv/bin/python:

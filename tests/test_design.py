@@ -67,7 +67,7 @@ FLOW = [
     "chapters.forecast_tables", "chapters.forecast_uses", "chapters.ledgers",
     "chapters.forecast_sentences",
     "chapters.scorecard", "chapters.run_chart", "chapters.twelve", "chapters.restated",
-    "chapters.alerts", "chapters.in_short", "chapters.spending", "chapters.trials", "chapters.trial_checks",
+    "chapters.alerts", "chapters.in_short", "chapters.trial_costs", "chapters.spending", "chapters.trials", "chapters.trial_checks",
     "chapters.trial_readouts", "chapters.trial_values", "chapters.trial_cards",
     "chapters.trial_designs", "chapters.trial_targets", "chapters.uplift_tables",
     "chapters.uplift_clv",

@@ -165,7 +165,7 @@ def test_rates_season_and_jackknife_against_plain_arithmetic():
     left = np.array([np.delete(values, i).mean() for i in range(20)])
     estimates = np.append(values.mean(), left)
     assert curves.jackknife_variance(estimates) == pytest.approx(values.var(ddof=1) / 20)
-    assert (curves.season(cells, rates) == 1).all()
+    assert (curves.season(cells) == 1).all()
 
 
 def test_curve_recovers_its_own_shape_and_never_rises_without_end():

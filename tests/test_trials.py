@@ -13,7 +13,8 @@ from helpers.chapters import (
     uplift_clv,
     uplift_tables,
 )
-from helpers.chapters.trials import KINDS, load_trials, pairs
+from helpers.chapters.trial_costs import numbers_by_name
+from helpers.chapters.trials import KINDS, load_trials
 from helpers.errors import DataError, UsageError
 from helpers.experiments import effects
 from helpers.study import open_study
@@ -393,5 +394,5 @@ def test_a_shop_without_experiments_says_what_it_takes(make_shop):
 
 def test_numbers_by_name_that_are_none():
     with pytest.raises(DataError, match="it must be as control=1;mail=9"):
-        pairs("control=many", "experiments.planned_shares", "control=1;mail=9")
-    assert pairs("control=1; mail=9", "x", "y") == {"control": 1.0, "mail": 9.0}
+        numbers_by_name("control=many", "experiments.planned_shares", "control=1;mail=9")
+    assert numbers_by_name("control=1; mail=9", "x", "y") == {"control": 1.0, "mail": 9.0}

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from helpers import summaries
-from helpers.chapters import findings_winning, spending
+from helpers.chapters import findings_winning, spending, trial_costs
 from helpers.contract.goals import Acquisition
 from helpers.contract.shop import ROOT
 from helpers.measures import cac, funnels
@@ -40,15 +40,19 @@ ads,2026-01-01,20.00
 ads,2026-02-01,20.00
 ads,2026-03-01,20.00
 """
-EXPERIMENTS = """experiment_id,started_at,cost_per_customer,fixed_cost
-mail,2026-01-01 00:00:00,2.00,10.00
-free,2026-02-01 00:00:00,,
+EXPERIMENTS = """experiment_id,started_at,cost_per_customer,fixed_cost,arm_costs
+mail,2026-01-01 00:00:00,2.00,10.00,
+free,2026-02-01 00:00:00,,,
+gift,2026-03-01 00:00:00,,,gift=1.50;card=0.25;control=0.05
 """
 ASSIGNMENTS = """experiment_id,customer_id,arm,assigned_at
 mail,anna,mail,2026-01-03 00:00:00
 mail,ben,control,2026-01-03 00:00:00
 mail,cleo,mail,2026-02-02 00:00:00
 free,anna,mail,2026-02-02 00:00:00
+gift,anna,gift,2026-03-02 00:00:00
+gift,ben,card,2026-03-02 00:00:00
+gift,cleo,control,2026-03-02 00:00:00
 """
 CUSTOMERS = """customer_id,signed_up_at,referred_by,loyalty_member
 anna,2026-01-01 00:00:00,,true
@@ -129,12 +133,14 @@ def test_leads_and_what_became_of_them(study):
 
 
 def test_what_tests_cost_by_month(study):
-    found = rows_by(summaries.load(study, "experiment_costs"), "experiment_id", "start")
-    january, february = pd.Timestamp("2026-01-01"), pd.Timestamp("2026-02-01")
+    rows = trial_costs.by_month(study).groupby(["experiment_id", "start"])[["customers", "cost"]]
+    found = {name: tuple(row) for name, row in rows.sum().iterrows()}
+    january, february, march = (pd.Timestamp(f"2026-0{month}-01") for month in (1, 2, 3))
     assert found == {
-        ("mail", january): {"customers": 1, "cost": 12.0},
-        ("mail", february): {"customers": 1, "cost": 2.0},
-    }
+        ("mail", january): (2, 12.0),
+        ("mail", february): (1, 2.0),
+        ("gift", march): (3, pytest.approx(1.80)),
+    }, "the control costs what it is said to cost, and nothing where nothing is said"
 
 
 def test_referrals_count_only_customers_on_file(study):
@@ -238,8 +244,8 @@ def test_plan_against_spend(study):
 
 
 def test_share_of_the_budget_that_goes_into_tests(study):
-    frames = [summaries.load(study, name) for name in ("experiment_costs", "planned_months",
-                                                       "spend_months")]  # fmt: skip
+    frames = [summaries.load(study, name) for name in ("planned_months", "spend_months")]
+    frames = [trial_costs.by_month(study), *frames]
     found = cac.share_for_tests(*frames, "2026-02")
     assert (found.cost, found.base, found.of) == (2.0, 20.0, "planned budget")
     unplanned = cac.share_for_tests(frames[0], frames[1][:0], frames[2], "2026-02")

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import summaries
+from helpers.measures.metrics import DAYS_PER_MONTH
 from helpers.models import backtest, forecast
 from helpers.models.backtest import BackTest
 from helpers.models.calendar import SeasonCheck, check_season, season_cutoff, season_of
@@ -20,7 +21,7 @@ def load_backtest(study: Study, states: pd.DataFrame, horizon: Horizon, basis: s
     if reason:
         return BackTest(reason)
     months = summaries.load(study, "cohort_months")
-    held = max(round(horizon.days / 30.4375), 1)
+    held = max(round(horizon.days / DAYS_PER_MONTH), 1)
     first = states["first_day"].min()
     days = backtest.origin_days(first, study.end, held)
     found = (_origin(study, months, first, cutoff, end, basis) for cutoff, end in days)

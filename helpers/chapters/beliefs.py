@@ -1,9 +1,9 @@
 """The log of hypotheses: what was believed, how it was tested, what came out, what was decided."""
 
-import numpy as np
 import pandas as pd
 
 from helpers import records, summaries
+from helpers.chapters import trial_costs
 from helpers.show import count, is_missing, label
 from helpers.study import Study
 
@@ -67,15 +67,15 @@ def _effects(study: Study, experiment: str, effects: list[dict]) -> list[tuple[s
 
 
 def _cost(study: Study, row: dict, every: pd.DataFrame) -> str:
-    """Write fixed cost + cost per customer x customers in treated arms."""
-    if is_missing(row["fixed_cost"]) and is_missing(row["cost_per_customer"]):
+    """Write fixed cost + cost of each arm x its customers."""
+    if not trial_costs.is_declared(row):
         return "not declared"
     arms = every[every["experiment_id"] == row["experiment_id"]]
     if (arms["customers"] < study.shop.privacy.min_cell).any():
         return "too few customers to show"
-    treated = arms.loc[arms["arm"] != row["control_arm"], "customers"].sum()
-    parts = np.nan_to_num([row["fixed_cost"], row["cost_per_customer"]])
-    return study.money(float(parts[0] + parts[1] * treated))
+    each = [trial_costs.cost_each(row, arm, row["control_arm"]) for arm in arms["arm"]]
+    fixed = 0.0 if is_missing(row["fixed_cost"]) else float(row["fixed_cost"])
+    return study.money(fixed + float((arms["customers"] * each).sum()))
 
 
 def effects_of(found_records: dict[str, dict]) -> list[dict]:

@@ -123,7 +123,7 @@ def outlook(
         cohort=valued["first_day"].dt.to_period("Q").astype(str),
     )
     found = futures.clv_forecast(valued, spend, models, terms, by="tier", seed=seed)
-    ahead = month_edges(study.end, max(round(terms.horizon.days / 30.4375), 1))
+    ahead = month_edges(study.end, max(round(terms.horizon.days / metrics.DAYS_PER_MONTH), 1))
     present = futures.futures(valued, spend, models, ahead, draws=200, seed=seed)
     months = summaries.load(study, "cohort_months")
     look_new = cohort_tables.chosen_run_in(study, summaries.load(study, "cohort_ages")).months

@@ -28,7 +28,7 @@ def month(
     """Say how the month went, what moved it, what needs an answer, and where the plan stands."""
     mean, aimed = chart.days["value"].mean(), chart.days["target"].mean()
     if pd.notna(target) and aimed > 0:
-        now, goal = alike(fmt, [mean, target])
+        now, goal = alike(fmt, [mean, aimed])
         went = f"{label} was {now}, {percent(mean / aimed)} of the target of {goal}."
     else:
         went = f"{label} was {alike(fmt, [mean])[0]}; no target stands beside it."

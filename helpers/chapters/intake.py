@@ -16,10 +16,10 @@ from helpers.study import Study
 
 # What a part of the workbook needs: question, tables with columns that answer it, where it stands.
 _NEEDS = (
-    ("Contribution margin", (("orders", "cogs"),), "02, 03, 04, 06"),
+    ("Contribution margin", (("orders", "cogs"),), "02, 03, 04, 05, 06"),
     ("Value by channel", (("customers", "acquisition_channel"), ("orders", "channel")), "02, 03"),
-    ("Cost of winning a customer", (("marketing_spend", "cost"),), "02"),
-    ("Cost of serving a customer", (("service_costs", "amount"),), "04"),
+    ("Cost of winning a customer", (("marketing_spend", "cost"),), "02, 03, 06"),
+    ("Cost of serving a customer", (("service_costs", "amount"),), "02, 03, 04, 05"),
     ("Effect of campaigns", (("experiments", "experiment_id"),), "05"),
 )
 

@@ -4,6 +4,7 @@ import pandas as pd
 
 from helpers import summaries
 from helpers.models import ledger
+from helpers.models.ledger import alarms
 from helpers.records import published_records, read_months
 from helpers.show import count, percent
 from helpers.study import Study
@@ -62,10 +63,5 @@ def sentence(table: pd.DataFrame) -> str:
         "within "
         "their 90% intervals. They overlap: several that miss the same months are one miss."
     )
-    drifting = ledger.alarms(table)
+    drifting = alarms(table)
     return f"{said} {' '.join(drifting)}" if drifting else f"{said} None of them drifts."
-
-
-def alarms(table: pd.DataFrame) -> list[str]:
-    """Say where published forecasts drift from what happens; empty if none does."""
-    return ledger.alarms(table)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import summaries
+from helpers.chapters import trial_costs
 from helpers.measures.cac import TEST_HIGH, TEST_LOW, share_for_tests
 from helpers.measures.cohorts import left_truncated
 from helpers.measures.economics import unit_economics
@@ -86,8 +87,8 @@ def sentence(study: Study, table: pd.DataFrame, horizon: int) -> str:
 
 def tests_sentence(study: Study) -> str:
     """Say what share of the month's marketing money went into tests, against the usual guide."""
-    names = ("experiment_costs", "planned_months", "spend_months")
-    share = share_for_tests(*(summaries.load(study, name) for name in names), study.month)
+    plan, spend = (summaries.load(study, name) for name in ("planned_months", "spend_months"))
+    share = share_for_tests(trial_costs.by_month(study), plan, spend, study.month)
     if share.reason:
         return f"What share of marketing goes into tests cannot be said: {share.reason}"
     low, high = (percent(each, 0) for each in (TEST_LOW, TEST_HIGH))

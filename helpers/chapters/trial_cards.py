@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import summaries
-from helpers.chapters import trial_checks, trial_readouts, trial_values
+from helpers.chapters import scorecard, trial_checks, trial_readouts, trial_values
 from helpers.chapters.trials import Trial
 from helpers.experiments import decisions, design, effects, pooling, power
 from helpers.experiments.decisions import Rule
@@ -68,7 +68,7 @@ def read_trial(study: Study, trial: Trial) -> Read:
     fault = trial_checks.fault(checks)
     if fault:
         cards = tuple(_withheld(trial, arm, fault) for arm in trial.treated or [""])
-        return Read(trial, checks, fault, None, {}, trial_values.COVARIATES, cards)
+        return Read(trial, checks, fault, None, {}, trial_readouts.COVARIATES, cards)
     view = trial_values.outlook(study, trial)
     arms, covariates = trial_values.scored_arms(study, trial, view)
     metric = Metric("margin", "margin", covariates=covariates)
@@ -220,8 +220,7 @@ def summary(study: Study, read: Read) -> str:
 
 def core_sentence(study: Study, read: Read) -> str:
     """Say what the best arm would be for the shop's core metric, margin or revenue per day."""
-    goal = getattr(study.shop, "core_metric", None)
-    name = getattr(goal, "name", "margin_per_day")
+    name = scorecard.core_name(study, summaries.load(study, "periods"))
     sure = [card for card in read.cards if card.verdict == decisions.SHIP]
     if not sure or name != "margin_per_day":
         return f"For the core metric ({label(name.replace('_', ' '))}) nothing is counted on."

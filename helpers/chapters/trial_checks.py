@@ -19,8 +19,6 @@ KNOWN = 0.8
 TOUCHED, ALL_TOUCHED = 0.05, 0.8
 # Beyond this share of customers in several arms an assignment was not carried out.
 SWITCHED = 0.01
-# One customer who makes more of the spread than this moves the result by being there or not.
-WHALE = 0.25
 COLUMNS = ["check", "found", "verdict"]
 
 
@@ -296,5 +294,5 @@ def _whale(trial: Trial) -> tuple | None:
         return None
     share = float(np.nanmax(shares))
     found = f"one customer makes {percent(share)} of the spread of an arm"
-    found += "; read the capped figures, too" if share > WHALE else ""
-    return _row("no single customer", found, share > WHALE, LOOK)
+    found += "; read the capped figures, too" if share > trust.WHALE else ""
+    return _row("no single customer", found, share > trust.WHALE, LOOK)

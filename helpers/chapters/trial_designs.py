@@ -10,7 +10,6 @@ from helpers.study import Study
 
 # What is usually hoped for: revenue per recipient, and order value.
 TARGETS = {"revenue": (0.05, 0.10, 0.15), "order value": (0.10, 0.25), "margin": (0.10, 0.25, 0.50)}
-HOLD_OUT = 0.10
 
 
 def shop_spread(study: Study) -> pd.DataFrame:
@@ -133,28 +132,27 @@ def _in_time(days: float) -> str:
     return f"; at today's pace of new customers the test would take {count(days)} days"
 
 
-def holdout_sentence(study: Study, gain: float) -> str:
-    """Say how many customers a hold-out takes to see a gain, and what going without costs."""
+def holdout_sentence(study: Study, effect: float, gain: float) -> str:
+    """Say how many customers a hold-out takes to see an effect on margin, and what it costs.
+
+    ``gain`` is what a customer held out goes without: the effect less the campaign's own cost.
+    """
     spread, rows = shop_spread(study), summaries.load(study, "shop_windows")
     line = spread[(spread["metric"] == "margin") & (spread["window_days"] == 180)]
-    if line.empty or is_missing(gain) or not gain > 0:
+    if line.empty or is_missing(effect) or not effect > 0:
         return (
-            "How large a hold-out has to be depends on the gain it is to see; no past campaign "
+            "How large a hold-out has to be depends on the effect it is to see; no past campaign "
             "shows one to plan with."
         )
     n = float(rows.loc[rows["window_days"] == 180, "n"].iloc[0])
     first = line.iloc[0]
     size, cost = design.holdout_size(
-        first["variance"], customers=n, effect=gain, gain=gain, r2=first["r2"]
+        first["variance"], customers=n, effect=effect, gain=max(gain, 0.0), r2=first["r2"]
     )
+    moved = f"To see {study.money(effect, 2)} more margin per customer in half a year"
     if is_missing(size):
-        return (
-            f"To see a gain of {study.money(gain, 2)} per customer in half a year, even half of "
-            "the "
-            f"{count(n)} customers held out would not do."
-        )
+        return f"{moved}, even half of the {count(n)} customers held out would not do."
     return (
-        f"To see a gain of {study.money(gain, 2)} per customer in half a year, {count(size)} of "
-        f"{count(n)} customers have to go without, which costs about {study.money(cost)} of margin "
-        "if the gain is real."
+        f"{moved}, {count(size)} of {count(n)} customers have to go without, which costs about "
+        f"{study.money(cost)} if it is real and campaigns cost what they did."
     )

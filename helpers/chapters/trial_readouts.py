@@ -4,14 +4,15 @@ import numpy as np
 import pandas as pd
 
 from helpers import summaries
-from helpers.chapters.trials import Trial, pairs
+from helpers.chapters.trial_costs import numbers_by_name
+from helpers.chapters.trials import Trial
 from helpers.experiments import cuped, decomposition, effects, factorial, guardrails, looks
 from helpers.experiments.effects import Effect
 from helpers.experiments.readout import Metric, read_metrics
 from helpers.show import Finding, count, is_missing, label, percent, ratio
 from helpers.study import Study
 
-PRE = ("pre", "missing")
+COVARIATES = ("pre", "missing")
 # What the words of experiments.metric stand for; margin decides where none is declared.
 DECLARED = {
     "margin_per_customer": "margin", "margin": "margin", "revenue_per_recipient": "revenue",
@@ -161,7 +162,7 @@ def by_window(trial: Trial) -> pd.DataFrame:
     for window in trial.windows:
         arms = trial.arms(window)
         for arm in trial.treated if trial.control in arms else ():
-            effect = _adjusted(arms, trial.control, arm, "margin")
+            effect = effect_on(arms, trial.control, arm, "margin")
             rows.append({"arm": arm, "window_days": window, "window": f"{arm}: {window} days"}
                         | effects.as_row(effect))  # fmt: skip
     columns = ["arm", "window_days", "window", "value", "se", "low", "high", "p_value"]
@@ -170,9 +171,10 @@ def by_window(trial: Trial) -> pd.DataFrame:
     )
 
 
-def _adjusted(arms: dict, control: str, arm: str, name: str) -> Effect:
-    theta = cuped.pooled_theta(list(arms.values()), name, PRE)
-    found = cuped.adjusted(arms[control], arms[arm], name, covariates=PRE, theta=theta)
+def effect_on(arms: dict, control: str, arm: str, name: str) -> Effect:
+    """Estimate an effect adjusted for what was known before, raw where nothing was."""
+    theta = cuped.pooled_theta(list(arms.values()), name, COVARIATES)
+    found = cuped.adjusted(arms[control], arms[arm], name, covariates=COVARIATES, theta=theta)
     return found if np.isfinite(found.se) else effects.difference(arms[control], arms[arm], name)
 
 
@@ -200,9 +202,9 @@ def curve(study: Study, trial: Trial) -> pd.DataFrame:
         arms[arm] |= {name: steps[name].to_numpy() for name in names}
     parts = []
     for arm in trial.treated:
-        theta = cuped.pooled_theta(list(arms.values()), "margin", PRE)
+        theta = cuped.pooled_theta(list(arms.values()), "margin", COVARIATES)
         control, treated = arms[trial.control], arms[arm]
-        less = cuped.adjusted(control, treated, "margin", covariates=PRE, theta=theta)
+        less = cuped.adjusted(control, treated, "margin", covariates=COVARIATES, theta=theta)
         raw = effects.difference(control, treated, "margin")
         chosen = {
             name: np.where(np.isfinite(less.se), getattr(less, name), getattr(raw, name))
@@ -221,8 +223,8 @@ def pull_forward(trial: Trial, arm: str) -> tuple[bool, str]:
     longest = [w for w in trial.windows if w > EARLY]
     if EARLY not in trial.windows or not longest:
         return False, f"{label(arm)}: too early to tell, for two weeks and more have to be over"
-    early = _adjusted(trial.arms(EARLY), trial.control, arm, "orders")
-    late = _adjusted(trial.arms(longest[-1]), trial.control, arm, "late_orders")
+    early = effect_on(trial.arms(EARLY), trial.control, arm, "orders")
+    late = effect_on(trial.arms(longest[-1]), trial.control, arm, "late_orders")
     begun, gone = early.low > 0, late.high < 0
     text = (
         f"{label(arm)}: {ratio(early.value, 3)} orders per customer in the first {EARLY} days "
@@ -302,7 +304,9 @@ def guards(study: Study, trial: Trial, arms: dict) -> pd.DataFrame:
     verdict. Bearable as declared in experiments.guardrails, else BEARABLE (of the control's revenue
     for refunds and service).
     """
-    told = pairs(trial.about.get("guardrails"), "experiments.guardrails", "unsubscribed=0.005")
+    told = numbers_by_name(
+        trial.about.get("guardrails"), "experiments.guardrails", "unsubscribed=0.005"
+    )
     rows = []
     control = arms[trial.control]
     names = [n for n in BEARABLE if n != "unsubscribed" or trial.facts["reached"].sum() > 0]
@@ -328,7 +332,7 @@ def guards(study: Study, trial: Trial, arms: dict) -> pd.DataFrame:
 def cells(trial: Trial, arms: dict) -> pd.DataFrame:
     """Read a two by two test of margin: each change on average, together, and the interaction.
 
-    The effect that would matter is the dearer change's cost. Empty where the design is another.
+    Empty where the design is another.
     """
     if not trial.cells:
         return pd.DataFrame(columns=["contrast", "value", "low", "high", "smallest_effect"])

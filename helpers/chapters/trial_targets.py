@@ -202,7 +202,7 @@ def observed_sentence(study: Study, view: Observed, mails: pd.DataFrame) -> str:
         "choice "
         f"and {percent(strength['of_outcome'])} of the margin."
     )
-    doubt = f" **It is not to be relied on: {label(found.reason, 200)}.**" if found.reason else ""
+    doubt = f" **Nothing here confirms it: {label(found.reason, 300)}.**" if found.reason else ""
     adjusted = [
         study.money(x, 2) for x in (found.adjusted.value, found.adjusted.low, found.adjusted.high)
     ]

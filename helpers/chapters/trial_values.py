@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pandas as pd
 
 from helpers import summaries
 from helpers.chapters.forecast_tables import terms_of
+from helpers.chapters.trial_readouts import COVARIATES, effect_on
 from helpers.chapters.trials import Trial
-from helpers.experiments import cuped, effects, lifetimes, pooling
+from helpers.experiments import effects, lifetimes, pooling
 from helpers.experiments.effects import Effect, as_row
 from helpers.models import forecast
 from helpers.models.forecast import Models
@@ -17,7 +17,6 @@ from helpers.study import Study
 
 # After the window, residual value counts for a year at this rate a year.
 HORIZON_MONTHS, DISCOUNT = 12, 0.10
-COVARIATES = ("pre", "missing")
 OBSERVED = 180
 SURROGATE = (
     "The model line rests on a surrogate: the purchase model sees more orders in the window and "
@@ -89,13 +88,6 @@ def with_lifetime(study: Study, trial: Trial, view: Outlook) -> Outlook:
     )
     sums = rows.groupby(["arm", "channel", "tier"], as_index=False)[list(numbers)].sum()
     return replace(view, lifetime=sums)
-
-
-def effect_on(arms: dict, control: str, arm: str, name: str) -> Effect:
-    """Estimate an effect adjusted for what was known before, raw where nothing was."""
-    theta = cuped.pooled_theta(list(arms.values()), name, COVARIATES)
-    found = cuped.adjusted(arms[control], arms[arm], name, covariates=COVARIATES, theta=theta)
-    return found if np.isfinite(found.se) else effects.difference(arms[control], arms[arm], name)
 
 
 def lines(trial: Trial, view: Outlook) -> pd.DataFrame:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from helpers import summaries
-from helpers.errors import DataError
+from helpers.chapters.trial_costs import cost_each, numbers_by_name
 from helpers.experiments import effects
-from helpers.show import is_missing, label
+from helpers.show import is_missing
 from helpers.study import Study
 
 # What each kind of campaign is read by, as declared for it: days, and what to mind.
@@ -84,11 +84,7 @@ class Trial:
 
     def cost_each(self, arm: str) -> float:
         """Give what treating one customer of an arm costs; a cost that is not stated is none."""
-        costs = pairs(self.about.get("arm_costs"), "experiments.arm_costs", "offer=0.90;mail=0.10")
-        if costs is not None and arm in costs:
-            return costs[arm]
-        each = self.about["cost_per_customer"]
-        return 0.0 if is_missing(each) or arm == self.control else float(each)
+        return cost_each(self.about, arm, self.control)
 
     def fixed_cost(self, arm: str) -> float:
         """Give the arm's part of the fixed cost, by customers of all treated arms."""
@@ -99,7 +95,9 @@ class Trial:
     @property
     def planned_shares(self) -> dict[str, float] | None:
         """The planned share of each arm, where it is declared."""
-        return pairs(self.about["planned_shares"], "experiments.planned_shares", "control=1;mail=9")
+        return numbers_by_name(
+            self.about["planned_shares"], "experiments.planned_shares", "control=1;mail=9"
+        )
 
     @property
     def kind(self) -> str:
@@ -116,7 +114,7 @@ class Trial:
     def cells(self) -> dict[tuple[int, int], str] | None:
         """The arms of a two by two test by the levels of its factors, or None if it is none."""
         levels = {
-            row.arm: pairs(row.factors, "assignments.factors", "offer=1;reminder=0")
+            row.arm: numbers_by_name(row.factors, "assignments.factors", "offer=1;reminder=0")
             for row in self.facts.itertuples()
         }
         if any(found is None for found in levels.values()) or len(levels) != 4:
@@ -131,7 +129,7 @@ class Trial:
     def factors(self) -> list[str]:
         """The names of the factors, by name; empty where none are written."""
         found = [
-            pairs(text, "assignments.factors", "offer=1;reminder=0")
+            numbers_by_name(text, "assignments.factors", "offer=1;reminder=0")
             for text in self.facts["factors"]
         ]
         return sorted({name for each in found if each for name in each})
@@ -146,17 +144,6 @@ class Trial:
         return {0: "no treated arm", 1: "two arms"}.get(
             len(self.treated), f"{len(self.treated) + 1} arms"
         )
-
-
-def pairs(text: object, column: str, example: str) -> dict[str, float] | None:
-    """Read numbers by name written as ``control=1;mail=9``; missing where none are written."""
-    if not isinstance(text, str) or not text.strip():
-        return None
-    parts = [part.partition("=") for part in text.split(";") if part.strip()]
-    try:
-        return {name.strip(): float(number) for name, _, number in parts}
-    except ValueError:
-        raise DataError(f"{column} is '{label(text)}'; it must be as {example}.") from None
 
 
 def load_trials(study: Study) -> dict[str, Trial]:

@@ -137,8 +137,8 @@ def _counted(
             "year_ago": values.get(last - pd.DateOffset(months=12), np.nan)}  # fmt: skip
     low, high = natural_limits(judged.iloc[:-1])
     scale = row["now"] / judged.iloc[-1] if judged.iloc[-1] else np.nan
-    if unit != "money" or name in ("aov", "cac"):
-        low = max(low, 0.0)  # What is counted cannot fall below zero; money can, by refunds.
+    if name != "margin_rate" and (unit != "money" or name in ("aov", "cac")):
+        low = max(low, 0.0)  # What is counted cannot fall below zero; money and margin can.
     row |= {"low": low * scale, "high": high * scale}
     if is_missing(row["now"]):
         return {**row, "state": "not known"}

@@ -1,18 +1,19 @@
 """Frames and sentences of the campaign uplift notebook: value, customers picked, decisions."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from helpers import figures, summaries
-from helpers.chapters import trial_cards, trial_designs, trial_targets, trial_values
+from helpers.chapters import spending, trial_cards, trial_designs, trial_targets, trial_values
 from helpers.chapters.trial_cards import Read
 from helpers.chapters.trial_targets import Observed, Targeting
 from helpers.chapters.trial_values import Outlook
 from helpers.chapters.trials import Trial
 from helpers.chapters.uplift_tables import NOTHING, not_read_text, readable
+from helpers.experiments import pooling
 from helpers.experiments.pooling import Pooled
-from helpers.measures.cac import TEST_HIGH, TEST_LOW
-from helpers.show import is_missing, label, percent, ratio
+from helpers.show import is_missing, label, ratio
 from helpers.study import Study
 
 WITHOUT = (
@@ -141,18 +142,10 @@ def summary(study: Study, read: Read | None) -> str:
     return NOTHING if read is None else trial_cards.summary(study, read)
 
 
-def next_sentence(study: Study, portfolio: pd.DataFrame) -> str:
+def next_sentence(study: Study, reads: list[Read]) -> str:
     """Say what a hold-out takes and how much of the budget is for testing."""
-    gain, _ = trial_cards.prior_of(portfolio)
-    low, high = (percent(share, 0) for share in (TEST_LOW, TEST_HIGH))
-    months = summaries.load(study, "experiment_costs")
-    cost = months.loc[months["start"] == pd.Timestamp(study.start), "cost"].sum()
-    planned = summaries.load(study, "planned_months")
-    budget = planned.loc[planned["start"] == pd.Timestamp(study.start), "planned"].sum()
-    share = "no budget is planned to hold it against"
-    if budget > 0:
-        share = f"{percent(cost / budget)} of the {study.money(budget)} planned"
-    return (
-        f"{trial_designs.holdout_sentence(study, gain)} Tests cost {study.money(cost)} this month, "
-        f"{share}; {low} to {high} is a common aim."
-    )
+    moved = trial_cards.forest(reads)
+    effect = pooling.prior(moved["effect"], moved["se"])[0] if len(moved) else np.nan
+    gain, _ = trial_cards.prior_of(trial_cards.portfolio(study, reads))
+    size = trial_designs.holdout_sentence(study, effect, gain)
+    return f"{size} {spending.tests_sentence(study)}"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.chapters import ltv_tables
-from helpers.measures import lifetimes, ltv, repurchase
+from helpers.measures import lifetimes, ltv, metrics, repurchase
 from helpers.written import Formatter, count, percent
 
 MEASURES = {"revenue": "revenue", "margin": "margin", "net": "after service"}
@@ -229,7 +229,7 @@ def lifetime_table(
     """
     mean = life.restricted
     # A history so short that everybody is lost within a month tells no lifetime.
-    month = 365.25 / 12 if not churn.rate > 1 else np.nan
+    month = metrics.DAYS_PER_MONTH if not churn.rate > 1 else np.nan
     smooth = retained["churn_smooth"].dropna()
     rows = [
         ("Lifetime of those who ended (LD), mean", life.mean_ended, np.nan, np.nan,

@@ -73,9 +73,8 @@ def _orders(con, shop: Shop, stage: Path, scratch: Path) -> dict:
     sales = finished_orders(pseudonymized(sales.mutate(part=ibis.literal(1, "int64"))), shop)
     sales = sales.select(_columns_of_sales(known))
     # In the order of the files, which the engine keeps: to sort it would cost as much as to write.
-    # A dictionary helps columns of few words; the search for one in all others takes its time.
     path = stage / "orders.parquet"
-    engines.write(con, sales, path, dictionary_size_limit=_MOST_WORDS)
+    engines.write(con, sales, path)
     apart = rows.reason.notnull() | rows.is_refund
     if are_few:
         few = engines.kept(con, "orders_few", rows.filter(apart))
@@ -220,7 +219,6 @@ ORDER_COLUMNS = (
 )  # fmt: skip
 
 
-_MOST_WORDS = 5000
 _OPTIONAL = {*_CANONICAL} - {*TABLES["orders"].required, "is_refund"}
 
 

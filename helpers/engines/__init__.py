@@ -91,12 +91,9 @@ def copied(con, table: "ir.Table", path: Path) -> "ir.Table":
     return _of(con).copied(con, table, path)
 
 
-def write(con, table: "ir.Table", path: Path, order: Sequence[str] = (), **options) -> None:
-    """Write a table to its place, sorted by ``order``; what stood there goes away.
-
-    ``options`` are those of a Parquet writer that DuckDB understands.
-    """
-    _of(con).write(con, table, path, tuple(order), **options)
+def write(con, table: "ir.Table", path: Path, order: Sequence[str] = ()) -> None:
+    """Write a table to its place, sorted by ``order``; what stood there goes away."""
+    _of(con).write(con, table, path, tuple(order))
 
 
 def write_whole(con, table: "ir.Table", path: Path, order: Sequence[str]) -> None:

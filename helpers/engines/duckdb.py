@@ -11,6 +11,8 @@ from ibis.expr import types as ir
 from helpers.contract.shop import Shop
 
 LETTER = r"\p{L}"
+# A dictionary helps columns of few words; the search for one in all others takes its time.
+_MOST_WORDS = 5000
 
 
 def connect(shop: Shop):
@@ -51,9 +53,10 @@ def copied(con, table: ir.Table, path: Path) -> ir.Table:
     return con.read_parquet(str(path))
 
 
-def write(con, table: ir.Table, path: Path, order: tuple[str, ...], **options) -> None:
+def write(con, table: ir.Table, path: Path, order: tuple[str, ...]) -> None:
     """Write one Parquet file."""
-    con.to_parquet(table.order_by(order) if order else table, str(path), **options)
+    table = table.order_by(order) if order else table
+    con.to_parquet(table, str(path), dictionary_size_limit=_MOST_WORDS)
 
 
 def write_whole(con, table: ir.Table, path: Path, order: tuple[str, ...]) -> None:

@@ -96,7 +96,7 @@ def copied(con, table: ir.Table, path: Path) -> ir.Table:
     return kept(con, path.stem, table)
 
 
-def write(con, table: ir.Table, path: Path, order: tuple[str, ...], **options) -> None:
+def write(con, table: ir.Table, path: Path, order: tuple[str, ...]) -> None:
     """Make the table of a place in one statement: it is there whole, or not at all."""
     _make(con, table_name(path), table, order)
 

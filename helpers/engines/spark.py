@@ -276,7 +276,7 @@ def copied(con, table: ir.Table, path: Path) -> ir.Table:
     return read(con, (path,))
 
 
-def write(con, table: ir.Table, path: Path, order: tuple[str, ...], **options) -> None:
+def write(con, table: ir.Table, path: Path, order: tuple[str, ...]) -> None:
     """Write a folder of Parquet files, sorted throughout."""
     table = table.order_by(order) if order else table
     rows_of(con, table).write.mode("overwrite").parquet(str(path))

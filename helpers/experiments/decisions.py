@@ -28,8 +28,8 @@ class Rule:
     """The decision rule, declared before the result.
 
     Ship when the chance of profit reaches ``ship_at``, stop when it falls to ``stop_at``; and
-    decide anyway, for the likelier side, when being wrong costs no more than ``bearable`` per
-    customer.
+    decide anyway, for the likelier side, when the expected loss of that is no more than
+    ``bearable`` per customer.
     """
 
     ship_at: float = 0.975

@@ -12,17 +12,15 @@ UNCLEAR = "unclear: could be worse than allowed"
 UNKNOWN = "unknown: nothing to measure"
 
 
-def non_inferior(
-    effect: Effect, margin: float, *, worse: str = "more", level: float = 0.95
-) -> tuple[str, float]:
+def non_inferior(effect: Effect, margin: float, *, worse: str = "more") -> tuple[str, float]:
     """Say whether a guardrail held: whether harm beyond the margin can be ruled out.
 
     ``margin`` is the harm that was declared as bearable, in the metric's unit, zero or more;
     ``worse`` says whether "more" (unsubscribes, refunds, support cost) or "less" (margin) is harm.
-    One-sided at (1 + level) / 2, so read from the same two-sided interval as the effect. Verdict:
-    no worse than allowed (all of the interval is within the margin), worse than allowed (all of it
-    is beyond), or unclear; "not significant" is no proof of harmlessness. With it the one-sided
-    p-value of harm beyond the margin, from effect and standard error.
+    Read from the effect's own two-sided interval, so one-sided at half of what it leaves out.
+    Verdict: no worse than allowed (all of the interval is within the margin), worse than allowed
+    (all of it is beyond), or unclear; "not significant" is no proof of harmlessness. With it the
+    one-sided p-value of harm beyond the margin, from effect and standard error.
     """
     if not (np.isfinite(margin) and margin >= 0):
         raise UsageError(

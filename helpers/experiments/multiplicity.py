@@ -5,6 +5,7 @@ A metric without a p-value (withheld, nothing varies) does not count into the fa
 """
 
 import numpy as np
+from scipy import stats
 
 
 def _checked(p_values: object) -> tuple[np.ndarray, np.ndarray]:
@@ -42,8 +43,7 @@ def benjamini_hochberg(p_values: object) -> np.ndarray:
     [0.03, 0.04, 0.04]
     """
     p, known = _checked(p_values)
-    order = known[np.argsort(p[known], kind="stable")]
-    scaled = p[order] * len(order) / np.arange(1, len(order) + 1)
     result = np.full_like(p, np.nan)
-    result[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1)
+    if len(known):
+        result[known] = stats.false_discovery_control(p[known])
     return result

@@ -73,9 +73,10 @@ def adjust(
     (the effect on those, the others have nobody to compare with; ``kept`` is their share).
     placebo: the same for ``before``, an outcome of the time before the treatment, given
     ``features_before``: what was known before that time (the features, where none of them holds
-    any of it); an effect there is one of who was treated. ``reason``, empty where all is well:
-    fewer than half overlap (then there is no figure), still unlike after weighting, or the placebo
-    found something.
+    any of it). Without an effect there, what is hidden is unlikely to matter; with one, customers
+    were picked by what they did in those days, which the adjustment knows, or by what it does not.
+    ``reason``, empty where all is well: fewer than half overlap (then there is no figure), still
+    unlike after weighting, or the placebo found something.
     """
     y, w, x = checked(outcome, treated, features, least=LEAST_COMPARED)
     earlier = np.asarray(before, dtype=float)
@@ -101,7 +102,11 @@ def adjust(
     if worst > IMBALANCE:
         reason = f"the groups are still {worst:.2f} standard deviations apart after weighting"
     elif effects[1].p_value < 0.05:
-        reason = "the same comparison finds an effect before the campaign, where there can be none"
+        reason = (
+            "the same comparison finds a difference in the days before the campaign, given what "
+            "was known before those: customers were picked by what they did then, or by something "
+            "not known here"
+        )
     return Adjusted(naive, *effects, kept, chance, inside, reason)
 
 

@@ -240,7 +240,7 @@ def share_for_tests(
 ) -> ShareForTests:
     """Work out cost of experiments / marketing budget of the month (spend, where none was planned).
 
-    Cost is what the tests declare (`helpers.summaries.winning.experiment_costs`). Missing, with a
+    Cost is what the tests declare (`helpers.chapters.trial_costs.by_month`). Missing, with a
     reason, without a budget or spend, or where no experiment states a cost.
     """
     now = pd.Timestamp(f"{month}-01")

@@ -79,7 +79,7 @@ def pooled_rates(cells: Cells) -> np.ndarray:
     )
 
 
-def season(cells: Cells, rates: np.ndarray) -> np.ndarray:
+def season(cells: Cells) -> np.ndarray:
     """How much more customers buy in each month of the year than their age says: (12,), mean 1.
 
     Sum of what was seen from age 1 on / sum of what the rates by age expect. All 1 with fewer than

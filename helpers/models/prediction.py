@@ -60,7 +60,7 @@ def basis(cells: Cells, *, cumulative: bool, ages: int) -> Basis:
     width = min(ages, rates.shape[1])
     padded[:, :width] = rates[:, :width]
     known = {"pooled": padded}
-    factor = season(cells, rates)
+    factor = season(cells)
     curve = smooth_rates(cells, factor, ages)
     shapes = ()
     weight = np.zeros(len(cells.cohorts))

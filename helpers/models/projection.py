@@ -13,6 +13,7 @@ import pandas as pd
 
 from helpers.errors import DataError, UsageError
 from helpers.measures.cohorts import Triangle
+from helpers.measures.metrics import DAYS_PER_MONTH
 from helpers.models.curves import Cells
 from helpers.models.prediction import METHODS, Basis, basis, predict, prediction_interval
 
@@ -127,7 +128,7 @@ def cells_of(groups: pd.DataFrame, triangle: Triangle, ages: int) -> Cells:
     eligible[:, : seen.shape[1]] = np.logical_and.accumulate(seen, axis=1)
     month, age = cohorts.month.to_numpy()[:, None] - 1, np.arange(width)
     if triangle.age_unit == "days30":  # from mid-month to the middle of the step
-        age = np.floor((15 + 30 * age + 15) / 30.4375).astype(int)
+        age = np.floor((15 + 30 * age + 15) / DAYS_PER_MONTH).astype(int)
     return Cells(cohorts, amounts, sizes, eligible, (month + age) % 12)
 
 

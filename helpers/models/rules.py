@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.errors import DataError
+from helpers.measures.metrics import DAYS_PER_MONTH
 from helpers.models import boosting, btyd, gamma_gamma
 from helpers.models.forecast import MODEL, SEASONED, STATE, Models, fit_models, states_at
 from helpers.models.gamma_gamma import GammaGammaFit
@@ -184,7 +185,7 @@ def cohort_baseline(origin: Origin) -> Told:
     first = pd.to_datetime(origin.rows["first_day"]).dt.to_period("M")
     last = origin.cutoff.to_period("M")
     age = (last.ordinal - first.astype("int64")).to_numpy()
-    whole = origin.days / 30.4375
+    whole = origin.days / DAYS_PER_MONTH
     reach = np.concatenate([[0.0], np.cumsum(rate), _beyond(rate, age.max() + whole + 2)])
     ages = np.arange(len(reach))
     orders = np.interp(age + 1 + whole, ages, reach) - np.interp(age + 1, ages, reach)

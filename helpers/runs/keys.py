@@ -19,7 +19,7 @@ HELPERS = Path(__file__).resolve().parent.parent
 # These decide how notebooks are run, rendered and published, not what a notebook computes.
 _RUNNERS = ("__main__.py", "publishing", "workbench.py", "runs")
 # Make or change a shop's files, which count as inputs, or read a shop beside its reports.
-_APART = ("newshop", "privacy", "simulate")
+_APART = ("course", "newshop", "privacy", "simulate", "summary_forecast.py", "training")
 _PACKAGES = (
     "duckdb",
     "ibis-framework",
@@ -35,6 +35,7 @@ _PACKAGES = (
     "papermill",
     "pillow",
     "pyarrow",
+    "scikit-learn",
     "scipy",
     "seaborn",
     "sqlglot",

@@ -77,7 +77,7 @@ def build_month(
         text = render_page(
             page.notebook,
             title=f"{page.title} · {shop.title}, {month}",
-            nav=navigation(pages, page.name),
+            nav=navigation(pages, page.name, summary["month_before"]),
             about=about,
             tables=f"tables/{page.number}_",
         )
@@ -94,7 +94,7 @@ def build_month(
         changes=summary["figures"],
         alerts=summary["alerts"],
         about=about,
-        nav=navigation(pages, ""),
+        nav=navigation(pages, "", summary["month_before"]),
         currency=summary["currency"],
     )
     (folder / "index.html").write_text(index, encoding="utf-8", newline="\n")
@@ -103,7 +103,7 @@ def build_month(
         month=month,
         pages=listed,
         about=about,
-        nav=navigation(pages, "glossary"),
+        nav=navigation(pages, "glossary", summary["month_before"]),
     )
     (folder / GLOSSARY).write_text(words, encoding="utf-8", newline="\n")
     answers = [summary["answers"][-1], *summary["answers"][:-1]]
@@ -115,9 +115,15 @@ def build_month(
     return summary
 
 
-def navigation(pages: Sequence[Page], current: str) -> list[dict]:
-    """List the links of a page: all shops, the month, each notebook's page, the glossary."""
+def navigation(pages: Sequence[Page], current: str, earlier: str) -> list[dict]:
+    """List the links of a page: all shops, the month before, the month, each page, the glossary.
+
+    ``earlier`` is the month before where it was published, else an empty text.
+    """
     links = [{"href": "../../index.html", "title": "All months", "current": False}]
+    if earlier:
+        href = f"../{earlier}/index.html"
+        links.append({"href": href, "title": "The month before", "current": False})
     links.append({"href": "index.html", "title": "This month", "current": not current})
     links += [
         {"href": f"{page.name}.html", "title": page.title, "current": page.name == current}

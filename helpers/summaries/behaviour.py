@@ -71,56 +71,111 @@ def state_moves(days: ir.Table, *, as_of: str) -> ir.Table:
     purchase of the shop count, too.
     """
     bought = purchase_days(days).select("customer_id", "day")
+    spans = bought.group_by("customer_id").aggregate(
+        days=bought.day.max().delta(bought.day.min(), unit="day"), gaps=bought.count() - 1
+    )
+    typical = spans.aggregate(days=spans.days.sum(), gaps=spans.gaps.sum().nullif(0))
+    # In whole days, rounded by whole numbers, at least one: alike on every engine.
+    typical = typical.select(
+        typical=ibis.greatest(
+            ((2 * typical.days + typical.gaps) // (2 * typical.gaps)).cast("int64").fill_null(30), 1
+        )
+    )
     each = ibis.window(group_by=bought.customer_id, order_by=bought.day)
     steps = bought.mutate(
-        number=ibis.row_number().over(each), following=bought.day.lead().over(each),
-        back=bought.day.lag().over(each),
-        first=bought.day.min().over(ibis.window(group_by=bought.customer_id)),
-    )  # fmt: skip
+        number=ibis.row_number().over(each), back=bought.day.lag().over(each),
+        first=bought.day.first().over(each),
+    ).cross_join(typical)  # fmt: skip
+    known = _cadence(steps, steps.back, steps.number - 1)
     gap = steps.day.delta(steps.back, unit="day")
-    # Missing gaps do not count. In whole days, at least one: alike on every engine.
-    typical = gap.mean().over(ibis.window()).round().cast("int64")
-    steps = steps.mutate(gap=gap, typical=ibis.greatest(typical.fill_null(30), 1))
-    so_far = steps.day.delta(steps["first"], unit="day").cast("int64")
-    steps = steps.mutate(cadence=ibis.greatest((so_far + steps.typical) // (steps.number + 1), 1))
-    previous = steps.cadence.lag().over(ibis.window(group_by=steps.customer_id, order_by=steps.day))
-    steps = steps.mutate(woken=(steps.gap > DORMANT * previous).fill_null(False))
-    at = _month_ends(steps, as_of)
-    in_month = at.day >= at.month
-    idle = at.end.delta(at.day, unit="day")
-    state = ibis.cases(
-        (at["first"] >= at.month, "new"),
-        (in_month & at.woke, "reactivated"),
-        (idle <= ACTIVE * at.cadence, "active"),
-        (idle <= DORMANT * at.cadence, "cooling"),
-        else_="dormant",
+    steps = steps.mutate(woken=(gap > DORMANT * known).fill_null(False))
+    cells = _month_cells(steps, _month_number(as_of))
+    months = _months_to(cells, _month_number(as_of))
+    rows = cells.cross_join(months)
+    rows = rows.filter((rows.of <= rows.number) & (rows.number < rows.until))
+    is_first = rows.number == rows.of
+    rows = rows.mutate(
+        state=ibis.ifelse(is_first, rows.begun, _waiting(rows, rows.number)),
+        before=ibis.cases(
+            (is_first, rows.ended), (rows.number - 1 == rows.of, rows.begun),
+            else_=_waiting(rows, rows.number - 1),
+        ),
+    )  # fmt: skip
+    return rows.group_by("month", "before", "state").aggregate(
+        customers=rows.customers.sum().cast("int64")
     )
-    at = at.mutate(state=state)
-    window = ibis.window(group_by=at.customer_id, order_by=at.month)
-    at = at.mutate(before=at.state.lag().over(window))
-    return at.group_by("month", "before", "state").aggregate(customers=at.count())
 
 
-def _month_ends(steps: ir.Table, as_of: str) -> ir.Table:
-    """Give every customer at every month's end: the last purchase by then, and if one woke them."""
-    # Every month from the first purchase on, those without any purchase, too.
-    edges = steps.aggregate(place=steps.day.min())
-    span = int(as_of[:4]) * 12 + int(as_of[5:7]) - edges.place.year() * 12 - edges.place.month()
-    months = edges.mutate(number=ibis.range(0, span.cast("int64") + 1).unnest())
-    number = (months.place.year() * 12 + months.place.month() - 1 + months.number).cast("int64")
-    start = ibis.date(
+def _cadence(steps: ir.Table, day: ir.Value, gaps: ir.Value) -> ir.Value:
+    """Days between purchases so far: the mean of so many own gaps and one of the shop's."""
+    so_far = day.delta(steps["first"], unit="day").cast("int64")
+    return ibis.greatest((so_far + steps.typical) // (gaps + 1), 1)
+
+
+def _month_number(day: str | ir.Value) -> int | ir.Value:
+    """Months since the year 0, so that a month before is one less."""
+    if isinstance(day, str):
+        return int(day[:4]) * 12 + int(day[5:7]) - 1
+    return (day.year() * 12 + day.month() - 1).cast("int64")
+
+
+def _waiting(rows: ir.Table, month: ir.Value) -> ir.Value:
+    """The state at the end of a month that brought no purchase."""
+    return ibis.cases(
+        (month <= rows.active, "active"), (month <= rows.cooling, "cooling"), else_="dormant"
+    )
+
+
+def _month_cells(steps: ir.Table, last: int) -> ir.Table:
+    """Count customers alike from one month with a purchase to the next: states follow from these.
+
+    ``of`` is the month's number and ``until`` that of the next month with a purchase (after the
+    last one: of the month after all), ``active`` and ``cooling`` the last months at whose end
+    they still are, ``begun`` the state at the end of this month, ``ended`` at that before it.
+    """
+    months = steps.group_by("customer_id", of=_month_number(steps.day)).aggregate(
+        day=steps.day.max(), number=steps.number.max(), first=steps["first"].min(),
+        woke=steps.woken.any(), typical=steps.typical.max(),
+    )  # fmt: skip
+    cadence = _cadence(months, months.day, months.number)
+    each = ibis.window(group_by=months.customer_id, order_by=months.of)
+    months = months.mutate(
+        until=months.of.lead().over(each).fill_null(last + 1),
+        # A month's end is within a wait where the day after it is.
+        **{
+            state: _month_number((months.day + (waits * cadence + 1).as_interval("D")).cast("date"))
+            - 1
+            for state, waits in (("active", ACTIVE), ("cooling", DORMANT))
+        },
+    )
+    begun = ibis.cases(
+        (_month_number(months["first"]) == months.of, "new"), (months.woke, "reactivated"),
+        else_=_waiting(months, months.of),
+    )  # fmt: skip
+    months = months.mutate(begun=begun)
+    at_end = ibis.ifelse(
+        months.until - 1 == months.of, months.begun, _waiting(months, months.until - 1)
+    )
+    months = months.mutate(at_end=at_end)
+    each = ibis.window(group_by=months.customer_id, order_by=months.of)
+    months = months.mutate(
+        ended=months.at_end.lag().over(each),
+        active=ibis.least(months.active, months.until),
+        cooling=ibis.least(months.cooling, months.until),
+    )
+    keys = ["of", "until", "active", "cooling", "begun", "ended"]
+    return months.group_by(keys).aggregate(customers=months.count())
+
+
+def _months_to(cells: ir.Table, last: int) -> ir.Table:
+    """Every month from the first purchase on, those without any purchase, too."""
+    edges = cells.aggregate(place=cells.of.min())
+    months = edges.select(number=ibis.range(edges.place, last + 1).unnest())
+    number = months.number.cast("int64")
+    month = ibis.date(
         (number // 12).cast("int32"), (number % 12 + 1).cast("int32"), ibis.literal(1)
     )
-    months = months.select(month=start)
-    following = (months.month + ibis.interval(months=1)).cast("date")
-    months = months.mutate(end=(following - ibis.interval(days=1)).cast("date"))
-    # Only the last purchase of a customer's month stands at its end; any of them may have woken.
-    steps = steps.mutate(of=steps.day.truncate("M").cast("date"))
-    woke = steps.group_by("customer_id", "of").aggregate(woke=steps.woken.any())
-    steps = steps.join(woke, ["customer_id", "of"])
-    return steps.cross_join(months).filter(
-        lambda t: (t.day <= t.end) & (t.following.isnull() | (t.following > t.end))
-    )
+    return months.select(number=number, month=month)
 
 
 def product_pairs(days: ir.Table, orders: ir.Table, *, as_of: str) -> ir.Table:

@@ -30,16 +30,16 @@ def experiment_assigned(assignments: ir.Table, experiments: ir.Table, facts: ir.
     keys = ["experiment_id", "customer_id"]
     each = assignments.group_by(keys).aggregate(
         times=assignments.count(), only=assignments.arm.min(),
-        first_at=assignments.assigned_at.min(), assigned=assignments.assigned_date.min(),
+        assigned=assignments.assigned_date.min(),
     )  # fmt: skip
     # Few are assigned more than once: only those are looked at again.
-    again = each.filter(each.times > 1).select(e="experiment_id", c="customer_id", at="first_at")
-    again = assignments.join(
-        again, [assignments.experiment_id == again.e, assignments.customer_id == again.c]
+    again = assignments.semi_join(each.filter(each.times > 1), keys)
+    first = again.group_by(e="experiment_id", c="customer_id").aggregate(
+        first_at=again.assigned_at.min(), several=again.arm.min() != again.arm.max()
     )
-    again = again.group_by("e", "c").aggregate(
-        first_arm=again.arm.min(where=again.assigned_at == again["at"]),
-        several=again.arm.min() != again.arm.max(),
+    again = again.join(first, [again.experiment_id == first.e, again.customer_id == first.c])
+    again = again.group_by("e", "c", "several").aggregate(
+        first_arm=again.arm.min(where=again.assigned_at == again.first_at)
     )
     each = each.left_join(again, [each.experiment_id == again.e, each.customer_id == again.c])
     each = each.select(
@@ -76,27 +76,37 @@ def money_days(days: ir.Table, costs: ir.Table) -> ir.Table:
     return ibis.union(sold, served, distinct=False)
 
 
-def experiment_people(
-    assigned: ir.Table, days: ir.Table, costs: ir.Table, touchpoints: ir.Table
-) -> ir.Table:
+def experiment_history(assigned: ir.Table, days: ir.Table, costs: ir.Table) -> ir.Table:
+    """One row per experiment and customer who had ordered before it and has money of that time.
+
+    ``pre`` is margin of the 180 days before the experiment's start; ``tier`` are thirds of these
+    customers, by revenue until then. What is known of a customer without an order before is no
+    history: refunds, costs.
+    """
+    known = assigned.filter(assigned.known).select("experiment_id", "start", c="customer_id")
+    rows = money_days(days, costs).select("customer_id", "day", "margin", "revenue")
+    rows = rows.join(known, [rows.customer_id == known.c, rows.day < known.start])
+    recent = rows.start.delta(rows.day, unit="day") <= PRE_DAYS
+    before = rows.group_by("experiment_id", "customer_id").aggregate(
+        pre=whole(rows.margin, where=recent), before=whole(rows.revenue)
+    )
+    edges = before.group_by(edge="experiment_id").aggregate(
+        low=before.before.quantile(1 / 3), high=before.before.quantile(2 / 3)
+    )
+    rows = before.join(edges, before.experiment_id == edges.edge)
+    tier = ibis.cases(
+        (rows.before > rows.high, TIERS[0]), (rows.before > rows.low, TIERS[1]), else_=TIERS[2]
+    )
+    return rows.select("experiment_id", "customer_id", "pre", tier=tier)
+
+
+def experiment_people(assigned: ir.Table, history: ir.Table, touchpoints: ir.Table) -> ir.Table:
     """One row per experiment and assigned customer: what was known before, and the messages.
 
-    ``pre`` is margin of the 180 days before the experiment's start; ``tier`` are thirds of those
-    who had ordered before it, by revenue until then. ``opened_age`` is the day on which the
+    ``pre`` and ``tier`` are those of `experiment_history`. ``opened_age`` is the day on which the
     experiment's own message was first sent of those that were opened, missing if none was.
     """
-    rows = money_days(days, costs).select("day", "margin", "revenue", c="customer_id")
-    rows = assigned.select("experiment_id", "customer_id", "start", "known").join(
-        rows, [assigned.customer_id == rows.c, rows.day < assigned.start]
-    )
-    # What is known of a customer without an order before is no history: refunds, costs.
-    rows = rows.filter(rows.known)
-    recent = rows.start.delta(rows.day, unit="day") <= PRE_DAYS
-    before = rows.group_by(e=rows.experiment_id, c=rows.customer_id).aggregate(
-        pre=whole(rows.margin, where=recent),
-        before=whole(rows.revenue),
-    )
-    before = _with_tier(before)
+    before = history.rename(e="experiment_id", c="customer_id")
     people = assigned.left_join(
         before, [assigned.experiment_id == before.e, assigned.customer_id == before.c]
     ).drop("e", "c")
@@ -126,15 +136,19 @@ def experiment_spends(people: ir.Table, days: ir.Table, costs: ir.Table) -> ir.T
     ``age`` counts days from the assignment on, as far as the longest window. A customer without
     a row had neither an order nor a cost. ``cell`` is the number of its cell (`cells`).
     """
-    told = people.join(cells(people), CELL).select(
-        "experiment_id", "cell", "customer_id", "assigned", "declared", "pre",
-        missing=(~people.known).cast("int64"),
-    )  # fmt: skip
-    rows = money_days(days, costs).rename(c="customer_id")
+    of_cells = cells(people)
+    told = people.join(of_cells, CELL).select(
+        "cell", "assigned", "pre", c="customer_id", missing=(~people.known).cast("int64")
+    )
+    rows = money_days(days, costs)
     rows = rows.filter(rows.day >= people.start.min().as_scalar())
-    rows = told.join(rows, [told.customer_id == rows.c, rows.day >= told.assigned])
+    rows = rows.join(told, [rows.customer_id == told.c, rows.day >= told.assigned])
     age = rows.day.delta(rows.assigned, unit="day").cast("int64")
     rows = rows.mutate(age=age).drop("c", "day")
+    lengths = people.group_by("experiment_id").aggregate(declared=people.declared.max())
+    rows = rows.join(of_cells.select("cell", "experiment_id"), "cell").join(
+        lengths, "experiment_id"
+    )
     return rows.filter(rows.age < ibis.greatest(LONGEST, rows.declared))
 
 
@@ -170,18 +184,6 @@ def own_messages(who: ir.Table, touchpoints: ir.Table) -> ir.Table:
     return told.join(sent, [told.customer_id == sent.to, told.experiment_id == sent.campaign]).drop(
         "to", "campaign"
     )
-
-
-def _with_tier(before: ir.Table) -> ir.Table:
-    """Divide the customers of an experiment who had ordered before into thirds by revenue."""
-    edges = before.group_by(edge="e").aggregate(
-        low=before.before.quantile(1 / 3), high=before.before.quantile(2 / 3)
-    )
-    rows = before.join(edges, before.e == edges.edge)
-    tier = ibis.cases(
-        (rows.before > rows.high, TIERS[0]), (rows.before > rows.low, TIERS[1]), else_=TIERS[2]
-    )
-    return rows.select("e", "c", "pre", tier=tier)
 
 
 def exact(column: ir.IntegerColumn) -> ir.DecimalColumn:

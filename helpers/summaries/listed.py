@@ -60,9 +60,11 @@ SUMMARIES = {
     "experiment_assigned": Summary(
         ("assignments", "experiments", "customer_facts"), experiments.experiment_assigned
     ),
+    "experiment_history": Summary(
+        ("experiment_assigned", "customer_days", "service_costs"), experiments.experiment_history
+    ),
     "experiment_people": Summary(
-        ("experiment_assigned", "customer_days", "service_costs", "touchpoints"),
-        experiments.experiment_people,
+        ("experiment_assigned", "experiment_history", "touchpoints"), experiments.experiment_people
     ),
     "experiment_spends": Summary(
         ("experiment_people", "customer_days", "service_costs"), experiments.experiment_spends
@@ -186,4 +188,4 @@ SUMMARIES = {
 }  # fmt: skip
 # One row per customer: they stay in the engine and are never given as a frame.
 PRIVATE = ("customer_days", "customer_facts", "customer_segments", "customer_traits")
-PRIVATE += ("experiment_assigned", "experiment_people", "experiment_spends")
+PRIVATE += ("experiment_assigned", "experiment_history", "experiment_people", "experiment_spends")

@@ -58,33 +58,32 @@ def planned_months(budget: ir.Table) -> ir.Table:
 
 
 def experiment_costs(experiments: ir.Table, assignments: ir.Table) -> ir.Table:
-    """Months by experiment: customers put in an arm that gets something, and what the test cost.
+    """Months by experiment and arm: customers put in it first then, beside the costs declared.
 
-    ``cost`` is cost_per_customer x those customers, in the month of their first assignment, plus
-    the fixed cost in the month the test started. A test without any cost recorded has none here.
+    A row without an arm, and without customers, stands in the month in which the test began and
+    holds its ``fixed_cost``; the other rows hold none. ``arm_costs`` is text, as declared. A test
+    without any cost is left out.
     """
-    declared = experiments.select(
-        "experiment_id", "cost_per_customer", "fixed_cost",
-        control=experiments.control_arm.fill_null("control"), begun=experiments.started_date,
+    stated = ("cost_per_customer", "arm_costs", "fixed_cost")
+    declared = experiments.filter(ibis.or_(*(experiments[name].notnull() for name in stated)))
+    declared = declared.select(
+        "experiment_id", *stated, control=declared.control_arm.fill_null("control"),
+        begun=declared.started_date,
     )  # fmt: skip
-    declared = declared.filter(declared.cost_per_customer.notnull() | declared.fixed_cost.notnull())
     who = assignments.group_by("experiment_id", "customer_id").aggregate(
         arm=assignments.arm.argmin(assignments.assigned_at), day=assignments.assigned_date.min()
     )
-    treated = who.join(declared, "experiment_id")
-    treated = treated.filter(treated.arm != treated.control)
-    each = treated.select(
-        "experiment_id", start=month_of(treated.day), customers=ibis.literal(1, "int64"),
-        cost=treated.cost_per_customer.fill_null(0).cast("int64"),
-    )  # fmt: skip
-    once = declared.filter(declared.begun.notnull())
-    once = once.select(
-        "experiment_id", start=month_of(once.begun), customers=ibis.literal(0, "int64"),
-        cost=once.fixed_cost.fill_null(0).cast("int64"),
-    )  # fmt: skip
-    both = ibis.union(each, once, distinct=False)
-    return both.group_by("start", "experiment_id").aggregate(
-        customers=both.customers.sum().cast("int64"), cost=both.cost.sum()
+    keys = ["start", "experiment_id", "arm", "control", "cost_per_customer", "arm_costs"]
+    put = who.join(declared, "experiment_id").mutate(start=lambda t: month_of(t.day))
+    put = put.group_by(keys).aggregate(customers=put.count())
+    nothing = ibis.null(declared.fixed_cost.type())
+    once = declared.filter(declared.begun.notnull() & declared.fixed_cost.notnull())
+    once = once.mutate(
+        start=month_of(once.begun), arm=ibis.null("string"), customers=ibis.literal(0, "int64")
+    )
+    columns = [*keys, "customers", "fixed_cost"]
+    return ibis.union(
+        put.mutate(fixed_cost=nothing).select(columns), once.select(columns), distinct=False
     )
 
 
