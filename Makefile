@@ -9,7 +9,9 @@ BIN := .venv/bin
 
 BENCHES := $(patsubst benchmarks/%.py,bench-%,$(wildcard benchmarks/*.py))
 
-.PHONY: report lab slides exercises test test-slow test-engines test-browser lint refresh check bench $(BENCHES) clean
+.PHONY: install report lab slides exercises test test-slow test-engines test-browser lint refresh check bench $(BENCHES) clean
+
+install: .venv/.ready
 
 report: .venv/.ready $(if $(filter cdnow% complete_journey,$(SHOP)),.venv/.examples)
 	$(BIN)/python -m helpers report --shop $(SHOP) $(if $(MONTH),--month $(MONTH)) $(if $(MONTHS),--months $(MONTHS)) $(ARGS)
@@ -64,6 +66,7 @@ $(BENCHES): bench-%: .venv/.tests
 	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/.ready: .venv/bin/python requirements.txt constraints.txt pyproject.toml
+	@echo "Installing into .venv, about a gigabyte: some minutes, once."
 	$(BIN)/python -m pip install --quiet -r requirements.txt -c constraints.txt
 	touch $@
 

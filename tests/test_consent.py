@@ -35,9 +35,9 @@ dora,spring,email,2026-03-02 08:00:00
 """
 
 
-@pytest.fixture
-def study(make_shop):
-    return open_study(str(make_shop(consents=CONSENTS, touchpoints=TOUCHPOINTS)), "2026-03")
+@pytest.fixture(scope="module")
+def study(make_shop_once):
+    return open_study(str(make_shop_once(consents=CONSENTS, touchpoints=TOUCHPOINTS)), "2026-03")
 
 
 def own_ids(study) -> dict[str, str]:

@@ -32,9 +32,9 @@ def orders() -> str:
     return HEAD + "\n".join(lines) + "\nlast,m12c0,2026-01-31 12:00:00,1.00,,,\n"
 
 
-@pytest.fixture
-def study(make_shop):
-    return open_study(str(make_shop(orders())), "2026-01")
+@pytest.fixture(scope="module")
+def study(make_shop_once):
+    return open_study(str(make_shop_once(orders())), "2026-01")
 
 
 def rows(found: naive.Choices) -> pd.DataFrame:

@@ -11,8 +11,8 @@ from helpers.measures import cohorts, economics, ltv, metrics
 from helpers.study import open_study
 
 
-@pytest.fixture
-def study(make_shop):
+@pytest.fixture(scope="module")
+def study(make_shop_once):
     """Thirty customers: one in an arm of its own, one of a channel, one month with one buyer."""
     rows = []
     for n in range(30):
@@ -25,7 +25,7 @@ def study(make_shop):
     arms = ["vip", *["mail"] * 14, *["control"] * 15]
     assigned = "\n".join(f"t,c{n},{arm},2026-01-01" for n, arm in enumerate(arms))
     fair = "\n".join(f"u,c{n},{'mail' if n % 2 else 'control'},2026-01-01" for n in range(30))
-    folder = make_shop(
+    folder = make_shop_once(
         orders,
         toml="opened_at = 2025-01-01\n[privacy]\nmin_cell = 10",
         assignments=f"experiment_id,customer_id,arm,assigned_at\n{assigned}\n{fair}\n",

@@ -65,15 +65,15 @@ s5,ben,2026-02-01 00:00:00,2026-02-10 00:00:00
 euro = money_in("EUR")
 
 
-@pytest.fixture
-def folder(make_shop):
-    return make_shop(
+@pytest.fixture(scope="module")
+def folder(make_shop_once):
+    return make_shop_once(
         ORDERS, touchpoints=TOUCHPOINTS, surveys=SURVEYS, activations=ACTIVATIONS,
         subscriptions=CONTRACTS,
     )  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def study(folder):
     return open_study(str(folder), "2026-03")
 

@@ -49,10 +49,10 @@ def opened(folder, month):
     return open_study(str(folder), month)
 
 
-@pytest.fixture
-def shop(make_shop):
+@pytest.fixture(scope="module")
+def shop(make_shop_once):
     toml = f"opened_at = 2025-01-01\nhistory_starts_at = 2025-01-01\n{THROUGH}{COSTS}"
-    return make_shop(ORDERS, toml=toml, customers=CUSTOMERS, service_costs=SERVICE)
+    return make_shop_once(ORDERS, toml=toml, customers=CUSTOMERS, service_costs=SERVICE)
 
 
 @pytest.fixture(scope="module")

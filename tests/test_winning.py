@@ -61,15 +61,15 @@ ben,2026-01-01 00:00:00,anna,false
 euro = money_in("EUR")
 
 
-@pytest.fixture
-def folder(make_shop):
-    return make_shop(
+@pytest.fixture(scope="module")
+def folder(make_shop_once):
+    return make_shop_once(
         carts=CARTS, leads=LEADS, marketing_spend=SPEND, budget=BUDGET, experiments=EXPERIMENTS,
         assignments=ASSIGNMENTS, customers=CUSTOMERS,
     )  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def study(folder):
     return open_study(str(folder), "2026-03")
 

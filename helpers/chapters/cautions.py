@@ -43,7 +43,12 @@ def sentences(study: Study, figures: pd.DataFrame, months: pd.DataFrame) -> list
             "months say together."
         )
     coverage = months["margin_coverage"].iloc[-1]
-    if study.shop.margin.rule == "costs" and not is_missing(coverage) and coverage < 1:
+    if study.shop.margin.rule == "costs" and coverage == 0:
+        found.append(
+            "**There is no margin.** No cost of goods is known for this month, so what customers "
+            "are worth is said in revenue."
+        )
+    elif study.shop.margin.rule == "costs" and not is_missing(coverage) and coverage < 1:
         found.append(
             f"**Margin covers part of the sales.** The cost is known for {percent(coverage)} of "
             "the month's revenue; margin adds up those lines only."

@@ -153,10 +153,10 @@ def limits_sentence(view: forecast_tables.Outlook, check: BackTest, season: Seas
         else f"It could not be held against history. {check.reason}"
     )
     known = "the season and its error are in it; " if view.models.season is not None else ""
+    rate = "the error of the margin rate is in it, " if view.terms.rate_error > 0 else ""
     return (
         f"{seen} The interval of the total comes from {count(view.forecast.simulated)} customers "
-        f"simulated many times over; the error of the margin rate is in it, {known}a change of "
-        "price or assortment is not."
+        f"simulated many times over; {rate}{known}a change of price or assortment is not in it."
     )
 
 

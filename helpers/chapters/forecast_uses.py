@@ -130,16 +130,18 @@ def candidates(study: Study, view: Outlook, states: pd.DataFrame) -> pd.DataFram
     return pd.DataFrame(rows, columns=columns)
 
 
-def lists_sentence(table: pd.DataFrame, money) -> str:
+def lists_sentence(study: Study, table: pd.DataFrame) -> str:
     """Say how many stand on each list, and how to write one."""
     if table.empty:
         return "Without a forecast there is nobody to list."
     said = []
     words = {
         "wake-up": "are falling silent against their own rhythm",
-        "loyalty": "buy often, are surely active and are in no loyalty program yet",
+        "loyalty": "buy often and are surely active",
         "next-order": "are expected to order within 30 days",
     }
+    if study.has("customers", "loyalty_member"):
+        words["loyalty"] = "buy often, are surely active and are in no loyalty program yet"
     for row in table.itertuples():
         number = "too few to say how many" if np.isnan(row.customers) else count(row.customers)
         said.append(f"{number} {words[row.list]}")

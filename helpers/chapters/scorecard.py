@@ -212,7 +212,10 @@ def late_refunds_sentence(study: Study) -> str:
     delays = summaries.load(study, "refund_delays")
     total = delays["refunds"].sum()
     if not total > 0:
-        return "No refund with a date and a known order is recorded, so none is expected late."
+        return (
+            "No refund with a date and a known order is recorded, so how many of this month's are "
+            "still to come cannot be said."
+        )
     left = range(study.end.day)
     still = [delays.loc[delays["days"] > days, "refunds"].sum() / total for days in left]
     return (

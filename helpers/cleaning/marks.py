@@ -110,7 +110,10 @@ def overlaps(rows: ir.Table, odd: ir.Table) -> tuple[ir.Table, ir.Table]:
     in_files = in_files.aggregate(files=lines["_file"].nunique())
     again = in_files.filter(in_files.files > 1).select("order_id").distinct()
     twice = lines.semi_join(again, "order_id").filter(ibis._["_file"] < ibis._.last_file)
-    cut = lines.anti_join(again, "order_id")
+    # A refund in a later file than its sale is no cut.
+    sales = lines.filter(~lines.is_refund)
+    split = sales.group_by("order_id").having(sales["_file"].nunique() > 1).aggregate()
+    cut = lines.anti_join(again, "order_id").semi_join(split, "order_id")
     return twice.select(*PLACE), cut.select(*PLACE)
 
 

@@ -166,11 +166,11 @@ def _over_sale(clean: ir.Table, sold: ir.Table) -> ir.Table:
 
 
 def _unrefunded(clean: ir.Table, facts: Facts) -> int:
-    """Count sale lines whose status says that the money went back, and no refund row does."""
+    """Count sale lines whose status says that their money went back, and no refund row does."""
     words = sorted(facts.words.get("status", frozenset()) & {*rules.REFUNDED})
     if not words:
         return 0
-    sales = clean.filter(~clean.is_refund & clean.status.lower().isin(words))
+    sales = clean.filter(~clean.is_refund & clean.status.lower().isin(words) & (clean.revenue > 0))
     back = clean.filter(clean.is_refund & clean.refund_of.notnull())
     return whole(sales.anti_join(back, sales.order_id == back.refund_of).count().execute())
 

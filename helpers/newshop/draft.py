@@ -141,7 +141,7 @@ def _margin(draft: Draft) -> list[str]:
 def _goals() -> list[str]:
     return [
         "",
-        "# What the shop aims at, and what it wants to be told (shares; these are the defaults):",
+        "# What the shop aims at (examples), and what it wants to be told (shares; the defaults):",
         "# [core_metric]",
         '# name = "margin_per_day"',
         "# target = 480.0   # a day",

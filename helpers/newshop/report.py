@@ -13,6 +13,7 @@ from helpers.contract.shop import ROOT, Shop
 from helpers.files import near
 from helpers.newshop.draft import Source
 from helpers.newshop.known import Known
+from helpers.records import shift_month
 from helpers.study import Study
 from helpers.written import count, inline, money_in, month_name
 
@@ -86,8 +87,11 @@ def next_steps(target: Path, name: str, info: CleanInfo) -> list[str]:
     month = info.last_complete_month
     if not month:
         return [*lines, "no month is complete yet: the first report needs one whole month"]
-    command = f"python -m helpers report --shop {_shell(shop)} --month {month}"
-    return [*lines, f"last complete month: {month_name(month)}", f"next: {command}"]
+    command = f"python -m helpers report --shop {_shell(shop)}"
+    lines += [f"last complete month: {month_name(month)}", f"next: {command} --month {month}"]
+    if (before := shift_month(month, -1)) >= info.first_month:
+        lines.append(f"or with the one that 06 compares it with: --months {before}..{month}")
+    return lines
 
 
 def _shell(name: str) -> str:
