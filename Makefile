@@ -30,7 +30,7 @@ test: .venv/.tests lint
 	  echo "No Chromium on this machine: make test-browser, which looks at pages in one, cannot run."
 	$(BIN)/python -m pytest $(NBVAL) --nbval-current-env -n 2 --dist loadscope --no-loadscope-reorder -m "not slow" tests helpers notebooks $(ARGS)
 
-# What takes long: whole months published, faults one at a time, erasure broken off at every step.
+# What takes long: whole months published, faults one at a time, odd files, erasure in every place.
 test-slow: .venv/.tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow tests $(ARGS)
 

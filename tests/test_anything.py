@@ -19,6 +19,8 @@ from helpers.contract.shop import load_shop
 from helpers.errors import WorkbookError
 from tests.test_faults import cents, written
 
+pytestmark = pytest.mark.slow
+
 TOML = """currency = "EUR"
 time_zone = "Europe/Berlin"
 duplicates = "{duplicates}"

@@ -75,6 +75,7 @@ def run_cells(folder, monkeypatch, **given):
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ODD)
 def test_odd_shops_are_said_and_no_figure_is_wrong(make_shop, monkeypatch, kind):
     through = "complete_through = 2025-01-31\n" if kind == "one cohort" else ""

@@ -188,6 +188,7 @@ def flagged_by(faults) -> Counter:
     return found
 
 
+@pytest.mark.slow
 def test_all_faults_of_lines_together_in_the_sample_shop(tmp_path):
     """What was planted is found, rule by rule, among eighteen thousand lines, and nothing else."""
     plain = cleaning.prepare(load_shop("sample"))

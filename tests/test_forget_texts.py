@@ -22,6 +22,8 @@ from helpers.persons import scrub
 from helpers.privacy import forget, redaction
 from helpers.study import open_study
 
+pytestmark = pytest.mark.slow
+
 ANNA, BEN = "anna@x.org", "ben@y.org"
 EVERYWHERE = """order_id,customer_id,ordered_at,revenue,product_id,coupon,channel,refund_of,notes
 anna@x.org-1,Anna@x.org,2026-01-05 10:00:00,20.00,p1,FRIEND-anna@x.org,mail,,by anna@x.org
@@ -68,7 +70,6 @@ def sums(info) -> dict:
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "parquet", "xlsx"])
 def test_an_id_in_any_column_goes_and_stays_out_of_restored_files(make_shop, place, kind):
     folder = make_shop(EVERYWHERE, **REPEATED)
