@@ -702,9 +702,6 @@ OVERLAPS = (
           "amount: it cannot be told from an order cut in two", "flagged", "order_in_two_files", 2,
           plant=_in_files(_with(line("XO2", line_id="")), _only(line("XO2", line_id="", **_LESS))),
           orders=1),
-    Fault("refund_in_later_file", "an order, and in the later file its refund under the same ids",
-          "flagged", "order_in_two_files", 3, orders=1,
-          plant=_in_files(_with(*_SALE), _only(back("XO1", refund_of="XO1")))),
 )  # fmt: skip
 
 BY_FILE = (*ENCODINGS, *LAYOUTS, *MEANINGS, *OTHERS, *OVERLAPS)

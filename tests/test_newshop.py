@@ -116,9 +116,10 @@ def test_known_headers_are_mapped_without_a_word(header, root):
     assert f"{orders['customers']} customers, 200 orders, €{total:,.0f} revenue" in done.output
     assert f"period: {info.first_day} to {info.last_day}" in done.output
     assert "last complete month: May 2026" in done.output
-    assert done.output.splitlines()[-1] == (
-        "next: python -m helpers report --shop corner --month 2026-05"
-    )
+    assert done.output.splitlines()[-2:] == [
+        "next: python -m helpers report --shop corner --month 2026-05",
+        "or with the one that 06 compares it with: --months 2026-04..2026-05",
+    ]
 
 
 def test_nothing_a_customer_could_be_known_by_is_shown_or_written(root):
