@@ -11,9 +11,16 @@ import pytest
 from test_summaries import cohort_of, obvious_days, purchases, shop  # noqa: F401
 
 from helpers import figures, show, summaries
-from helpers.chapters import cohort_tables, projection_tables, staying, trait_tables
+from helpers.chapters import (
+    cohort_tables,
+    findings_cohorts,
+    projection_tables,
+    staying,
+    trait_tables,
+)
 from helpers.contract.shop import ROOT, load_shop
 from helpers.errors import UsageError
+from helpers.experiments.effects import newcombe
 from helpers.measures import affinity, behaviour, cohorts, repurchase, run_in
 from helpers.measures.metrics import ratio_interval
 from helpers.models import sbg
@@ -324,6 +331,25 @@ def test_states_and_moves_against_a_slow_count(shop):  # noqa: F811
     table = behaviour.moves_table(moves, months=100, least=1)
     known = table[table["customers"] > 0]
     assert known[list(behaviour.STATES[1:])].sum(axis=1).to_numpy() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("years", "lift", "word"), [(3, 0.0, "does not move"), (3, 0.1, "has risen"), (1, 0.1, "")]
+)
+def test_an_age_over_time_is_held_against_the_same_months_a_year_before(years, lift, word):
+    months = pd.date_range("2023-01-01", periods=12 * years, freq="MS")
+    season = 0.2 + 0.1 * np.sin(np.arange(len(months)) * np.pi / 6)
+    value = season + lift * (np.arange(len(months)) >= 12 * (years - 1))
+    cohorts = pd.DataFrame({"cohort": months, "value": value, "customers": 1000})
+    found = findings_cohorts.one_age(cohorts, 1)
+    if not word:
+        assert "cohort by cohort" in found.title and "season" in found.sentence
+        return
+    assert word in found.title
+    # Of three years the first is on neither side: 12,000 customers against 12,000.
+    rates = (season[:12].mean(), season[:12].mean() + lift)
+    _, low, high = newcombe(rates[0] * 12_000, 12_000, rates[1] * 12_000, 12_000)
+    assert f"{low * 100:+.1f} to {high * 100:+.1f}" in found.sentence
 
 
 def test_ranks_have_no_empty_class_and_alike_customers_share_one(shop):  # noqa: F811

@@ -75,9 +75,9 @@ def test_a_notebook_runs_in_jupyterlab(browser, lab):
             # Told to run while the kernel starts, JupyterLab asks which one is meant, or runs none.
             time.sleep(10)
             asked = page.locator(".jp-Dialog .jp-mod-accept")
-            while asked.count():
+            if asked.count():
                 asked.first.click()
-                time.sleep(5)
+                continue
             page.wait_for_function(idle, timeout=60_000)
             with suppress(TimeoutError):
                 run_all(page)

@@ -74,17 +74,19 @@ def pooled_curve(curve: pd.DataFrame) -> Finding:
 
 
 def one_age(cohorts: pd.DataFrame, age: int) -> Finding:
-    """One age over time: is month 1 getting better? Cohorts against those of a year before.
+    """One age over time: is month 1 getting better? A year's cohorts against the year before.
 
-    Halves of a history lie in other months of the year, and season alone would move them: without
-    four cohorts that have one of a year before, no direction is given.
+    At most the last twelve, so that no cohort stands on both sides. Halves of a history lie in
+    other months of the year, and season alone would move them: without four cohorts that have one
+    of a year before, no direction is given.
     """
     known = cohorts.dropna(subset="value")
     if len(known) < 4:
         return nothing("Fewer than four cohorts have reached that age: too few to see a direction.")
     dates = pd.to_datetime(known["cohort"])
-    later = known[(dates - pd.DateOffset(years=1)).isin(dates)]
-    earlier = known[(dates + pd.DateOffset(years=1)).isin(dates)]
+    year_before = dates - pd.DateOffset(years=1)
+    paired = year_before.isin(dates) & (dates > dates.max() - pd.DateOffset(years=1))
+    earlier, later = known[dates.isin(year_before[paired])], known[paired]
     seasonal = len(later) < 4
     if seasonal:
         half = len(known) // 2
@@ -96,7 +98,7 @@ def one_age(cohorts: pd.DataFrame, age: int) -> Finding:
     rates = [counts[0] / counts[1], counts[2] / counts[3]]
     names = ("the earlier half of the cohorts", "the later half")
     if not seasonal:
-        names = ("cohorts of a year before", f"the last {len(later)} of the same months")
+        names = ("the cohorts of a year before", f"the last {len(later)} cohorts")
     word = "has risen" if low > 0 else "has fallen" if high < 0 else "does not move clearly"
     title = f"The share who buy in month {age} {word}"
     apart = ""
