@@ -2,6 +2,7 @@
 
 import html.parser
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -52,6 +53,10 @@ def pages(folder: Path) -> list[Path]:
     found = sorted(path for path in folder.rglob("*.html") if path.name != "summary.html")
     assert len(found) >= 7
     return found
+
+
+def test_one_worker_makes_the_months(request):
+    assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@sample")
 
 
 def test_a_month_is_whole(month):
