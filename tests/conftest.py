@@ -15,16 +15,23 @@ ORDERS = """order_id,customer_id,ordered_at,revenue
 
 
 def write_shop(
-    folder: Path, orders: str | bytes = ORDERS, *, toml: str = "", orders_toml: str = "", **files
+    place: Path,
+    orders: str | bytes = ORDERS,
+    *,
+    name: str = "corner",
+    toml: str = "",
+    orders_toml: str = "",
+    **files,
 ) -> Path:
-    """Write a shop folder: its orders file, other files by name, and lines of shop.toml."""
-    folder.mkdir(exist_ok=True)
+    """Write a shop's folder: its orders file, other files by name, and lines of shop.toml."""
+    folder = place / name
+    folder.mkdir(parents=True, exist_ok=True)
     content = orders if isinstance(orders, bytes) else orders.encode()
     (folder / "orders.csv").write_bytes(content)
     tables, few = "", "" if "[privacy]" in toml else "[privacy]\nmin_cell = 1\n"
-    for name, text in files.items():
-        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
-        tables += f'\n[tables.{name}]\nfiles = "{name}.csv"\n'
+    for table, text in files.items():
+        (folder / f"{table}.csv").write_text(text, encoding="utf-8")
+        tables += f'\n[tables.{table}]\nfiles = "{table}.csv"\n'
     (folder / "shop.toml").write_text(
         f'currency = "EUR"\ntime_zone = "Europe/Berlin"\n{toml}\n'
         f'[tables.orders]\nfiles = "orders.csv"\n{orders_toml}\n{tables}\n{few}',
@@ -36,10 +43,10 @@ def write_shop(
 @pytest.fixture
 def make_shop(tmp_path):
     """Write a shop of one test (`write_shop`)."""
-    return functools.partial(write_shop, tmp_path / "corner")
+    return functools.partial(write_shop, tmp_path)
 
 
 @pytest.fixture(scope="module")
 def make_shop_once(tmp_path_factory):
     """Write a shop that all tests of a module read, and none changes (`write_shop`)."""
-    return functools.partial(write_shop, tmp_path_factory.mktemp("shop") / "corner")
+    return functools.partial(write_shop, tmp_path_factory.mktemp("shop"))

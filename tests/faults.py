@@ -1,7 +1,7 @@
 """Faults that real exports have, as data: what is wrong, and what becomes of it.
 
-``tests/test_faults.py`` plants them one at a time in a shop of three hundred lines, and all those
-that only add lines together in the whole sample shop. ``result`` is the documented answer:
+``tests/test_faults.py`` plants them in a shop of three hundred lines, those of a file one at a time
+and those of lines one of each rule at a time, and all of lines together in the sample shop. ``result`` is the documented answer:
 
 =========== ==================================================================================
 kept        nothing is wrong: the rows stay as they are

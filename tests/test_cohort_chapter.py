@@ -1,6 +1,5 @@
 """The cohort notebook on odd shops: a sentence or a number, never a wrong one; by hand on small."""
 
-import json
 from collections import Counter, defaultdict
 from datetime import date, timedelta
 from itertools import pairwise
@@ -18,13 +17,14 @@ from helpers.chapters import (
     staying,
     trait_tables,
 )
-from helpers.contract.shop import ROOT, load_shop
+from helpers.contract.shop import load_shop
 from helpers.errors import UsageError
 from helpers.experiments.effects import newcombe
 from helpers.measures import affinity, behaviour, cohorts, repurchase, run_in
 from helpers.measures.metrics import ratio_interval
 from helpers.models import sbg
 from helpers.study import open_study
+from tests.cells import run_cells
 
 SALES = "order_id,customer_id,ordered_at,revenue,product_id\n"
 
@@ -61,34 +61,13 @@ ODD = {
 }  # fmt: skip
 
 
-def run_cells(folder, monkeypatch, **given):
-    """Run the code cells of notebook 03 on a shop, and return what they show, by cell."""
-    said, at = defaultdict(str), {}
-
-    def shown(data, metadata=None):
-        said[at["cell"]] += "\n" + data["text/plain"]
-
-    monkeypatch.setattr(show, "_display", shown)
-    # Pictures are made, but not turned into bytes, which is most of their cost.
-    monkeypatch.setattr("helpers.figures.style.png", lambda fig: "")
-    path = ROOT / "notebooks" / "03_cohort_analysis.ipynb"
-    space = {}
-    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-        if cell["cell_type"] == "code":
-            at["cell"] = cell["id"]
-            exec("".join(cell["source"]), space)
-            if cell["id"] == "parameters":
-                space |= {"shop": str(folder), "month": "", **given}
-    return said
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ODD)
 def test_odd_shops_are_said_and_no_figure_is_wrong(make_shop, monkeypatch, kind):
     through = "complete_through = 2025-01-31\n" if kind == "one cohort" else ""
     folder = make_shop(sales(ODD[kind]), toml=f"{through}[privacy]\nmin_cell = 10\n")
     dimension = "first_product" if kind == "two hundred products" else "channel"
-    said = run_cells(folder, monkeypatch, dimension=dimension)
+    said = run_cells("03_cohort_analysis", folder, monkeypatch, dimension=dimension).said
     for cell, text in said.items():
         assert text.strip() and "nan" not in text.lower().split(), cell
         assert "inf" not in text.split(), cell

@@ -1,23 +1,21 @@
-"""Every cleaning expression and every summary can be said by DuckDB, Spark and PostgreSQL."""
+"""Every cleaning expression can be said for Spark and PostgreSQL, without either.
+
+What summaries give on each engine is asked in tests_engines.
+"""
 
 from datetime import date
-from functools import cache
 from pathlib import Path
 
 import ibis
 import pytest
 from ibis.config import Config
 
-from helpers import summaries
 from helpers.cleaning import clean_tables, facts, marks, refunds, rules
 from helpers.contract.shop import Margin, Shop, Source
 from helpers.contract.tables import TABLES
 from helpers.sources import typed as sources
-from helpers.study import SET_ASIDE
 
-ENGINES = ("duckdb", "pyspark", "postgres")
-OPTIONS = {"split": "2025-06-30", "as_of": "2026-06-30", "tolerance": 0.005, "window": 90,
-           "dimension": "channel", "until": "2026-06-30"}  # fmt: skip
+ENGINES = ("pyspark", "postgres")
 
 
 class SparkOptions(Config):
@@ -41,8 +39,6 @@ def shop_of(source: Source, rule: str = "costs") -> Shop:
 
 
 def clean_table(name: str):
-    if name.endswith("_set_aside"):
-        return ibis.table(SET_ASIDE, name=name)
     schema = sources.clean_schema(name)
     if name == "orders":
         schema |= dict.fromkeys(("cost", "order_cost", "margin", *marks.PLACE, "part"), "int64")
@@ -74,25 +70,6 @@ def context_of(shop: Shop, name: str) -> rules.Context:
 def with_reason(rows, name: str, shop: Shop):
     rows = marks.marked(rows, dict.fromkeys(("in_later_file", "is_copy")))
     return rows.mutate(reason=rules.reason(rows, name, context_of(shop, name)))
-
-
-@cache
-def made(name: str):
-    """A summary over unbound tables; those it is made from are tables, as they are when it is."""
-    summary = summaries.SUMMARIES[name]
-    parts = [
-        ibis.table(made(source).schema(), name=source)
-        if source in summaries.SUMMARIES
-        else clean_table(source.removeprefix("later_"))
-        for source in summary.made_from
-    ]
-    return summary.make(*parts, **{option: OPTIONS[option] for option in summary.options})
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", summaries.SUMMARIES)
-def test_summary_compiles(name, engine):
-    assert "SELECT" in ibis.to_sql(made(name), dialect=engine)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

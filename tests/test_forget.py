@@ -403,20 +403,19 @@ GONE_LINES = (
 
 
 @pytest.mark.parametrize(
-    ("above", "settings", "encoding"),
+    ("above", "settings", "encoding", "packed"),
     [
-        ("Orders, of all shops, of 2026\n\nNr;KUNDENNR;Datum;Betrag;Name\n", "skip_rows = 2\n", "utf-8"),
+        ("Orders, of all shops, of 2026\n\nNr;KUNDENNR;Datum;Betrag;Name\n", "skip_rows = 2\n", "utf-8", False),
         ("Orders, of 2026\nNr;KundenNr;Datum;Betrag;Name\n",
-         'skip_rows = 1\nencoding = "windows-1252"\n', "cp1252"),
-        ("Orders, of 2026\nNr;Kunden Nr;Datum;Betrag;Name\n", "skip_rows = 1\n", "utf-16"),
+         'skip_rows = 1\nencoding = "windows-1252"\n', "cp1252", True),
+        ("Orders, of 2026\nNr;Kunden Nr;Datum;Betrag;Name\n", "skip_rows = 1\n", "utf-16", True),
         ("Orders, \"of 2026\nso far\n",
-         'skip_rows = 2\nnames = ["Nr", "Kunden Nr", "Datum", "Betrag", "Name"]\n', "utf-8-sig"),
-        ("", 'encoding = "cp1252"\nnames = ["Nr", "Kunden Nr", "Datum", "Betrag", "Name"]\n', "cp1252"),
+         'skip_rows = 2\nnames = ["Nr", "Kunden Nr", "Datum", "Betrag", "Name"]\n', "utf-8-sig", False),
+        ("", 'encoding = "cp1252"\nnames = ["Nr", "Kunden Nr", "Datum", "Betrag", "Name"]\n', "cp1252", False),
         ("Nr;Kunden Nr;Datum;Betrag;Name\n",
-         'reads = ["Nr", "Kunde | kundennr", "Datum", "Betrag"]\n', "utf-8"),
+         'reads = ["Nr", "Kunde | kundennr", "Datum", "Betrag"]\n', "utf-8", True),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("packed", [False, True])
 def test_a_file_is_understood_as_at_ingest(make_shop, place, above, settings, encoding, packed):
     mapped = MAPPED.replace("Kunden Nr", "Kunde") if "reads" in settings else MAPPED
     folder = make_shop((above + LINES).encode(encoding), orders_toml=settings + mapped)

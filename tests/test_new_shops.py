@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from helpers.contract.shop import ROOT
+from tests.cells import CHAPTERS, run_month
 from tests.command import run_here
 
 pytestmark = pytest.mark.slow
@@ -41,28 +42,47 @@ def placed(option: str) -> str:
     return f"{preset}{equals}{FIXTURES / file}" if (FIXTURES / file).is_file() else option
 
 
+@pytest.fixture
+def new_shop(tmp_path):
+    """A shop of an export, by name: new-shop makes it and shows no customer."""
+
+    def make(name: str) -> Path:
+        (orders, preset, *options), _ = EXPORTS[name]
+        folder = tmp_path / name
+        made = run_here(tmp_path, "new-shop", str(folder), "--orders", str(FIXTURES / orders),
+                        "--preset", preset, *map(placed, options))  # fmt: skip
+        assert made.exit_code == 0, made.stderr
+        assert not re.search(r"[\w.]+@example\.com|\bC-?\d{3}\b", made.stdout)
+        return folder
+
+    return make
+
+
 @pytest.mark.parametrize("name", EXPORTS)
-def test_an_export_becomes_a_published_month(name, tmp_path):
-    (orders, preset, *options), tables = EXPORTS[name]
-    folder = tmp_path / name
-    made = run_here(tmp_path, "new-shop", str(folder), "--orders", str(FIXTURES / orders),
-                    "--preset", preset, *map(placed, options))  # fmt: skip
-    assert made.exit_code == 0, made.stderr
-    assert not re.search(r"[\w.]+@example\.com|\bC-?\d{3}\b", made.stdout), "no customer is shown"
-    done = run_here(tmp_path, "report", "--shop", str(folder))
-    assert done.exit_code == 0, done.stderr
-    [month] = (tmp_path / "reports" / name).iterdir()
-    pages = sorted(path.name for path in month.glob("0*.html"))
-    assert len(pages) == 6
+def test_all_notebooks_read_an_export(name, new_shop, tmp_path, monkeypatch):
+    folder = new_shop(name)
+    shown = run_month(folder, tmp_path / "records", monkeypatch)
+    for chapter, each in shown.items():
+        assert each.record["figures"] and all(each.said.values()), chapter
+        assert "nan" not in each.text.lower().split(), chapter
     [info] = (folder / "clean").glob("*/info.json")
     found = json.loads(info.read_text(encoding="utf-8"))["tables"]
-    assert set(found) == {"orders", *tables}
+    assert set(found) == {"orders", *EXPORTS[name][1]}
     for table in found.values():
         out = sum(item["rows"] for item in table["set_aside"])
         assert table["rows"] == table["kept"] + out
         assert table["money"] == table["money_kept"] + sum(i["money"] for i in table["set_aside"])
-    balance = pd.read_csv(month / "tables" / "01_balance.csv")
-    assert (balance[["rows", "revenue"]].fillna(0) == 0).all(axis=None)
+    balance = shown["01_data_cleaning"].tables["balance"]
+    differences = pd.DataFrame(balance["rows"], columns=balance["columns"])[["rows", "revenue"]]
+    assert (differences.fillna(0) == 0).all(axis=None)
+
+
+def test_an_export_becomes_a_published_month(new_shop, tmp_path):
+    folder = new_shop("billing-and-visits")
+    done = run_here(tmp_path, "report", "--shop", str(folder))
+    assert done.exit_code == 0, done.stderr
+    [month] = (tmp_path / "reports" / folder.name).iterdir()
+    assert [path.stem for path in sorted(month.glob("0*.html"))] == CHAPTERS
 
 
 def test_an_analytics_export_is_refused_with_the_reason(tmp_path):

@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 
 from helpers.contract.shop import ROOT
+from tests.cells import CHAPTERS, run_month
 from tests.command import run_here
-
-CHAPTERS = [path.stem for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))]
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +33,7 @@ def test_cdnow_is_published_from_the_real_data(tmp_path):
     assert [path.stem for path in sorted(month.glob("0*.html"))] == CHAPTERS
 
 
-def test_a_file_never_seen_needs_ten_lines_of_toml(tmp_path):
+def test_a_file_never_seen_needs_ten_lines_of_toml(tmp_path, monkeypatch):
     folder = tmp_path / "bakery"
     folder.mkdir()
     sample = pd.read_csv(ROOT / "data" / "sample" / "orders.csv", dtype=str)
@@ -59,13 +58,10 @@ def test_a_file_never_seen_needs_ten_lines_of_toml(tmp_path):
         'customer_id = "Kunde"', 'ordered_at = "Datum"', 'revenue = "Netto"',
     ]  # fmt: skip
     (folder / "shop.toml").write_text("\n".join(lines), encoding="utf-8")
-    done = run_here(tmp_path, "report", "--shop", str(folder))
-    assert done.exit_code == 0, done.stderr
-    month = next((tmp_path / "reports" / "bakery").glob("20*"))
-    assert [path.stem for path in sorted(month.glob("0*.html"))] == CHAPTERS
-    last = pd.Timestamp(f"{month.name}-01") + pd.offsets.MonthEnd(1)
-    seen = json.loads((month / "summary.json").read_text())["figures"]
-    revenue = next(f["value"] for f in seen if f["name"] == "revenue_seen")
+    shown = run_month(folder, tmp_path / "records", monkeypatch)
+    record = shown[CHAPTERS[0]].record
+    last = pd.Timestamp(f"{record['month']}-01") + pd.offsets.MonthEnd(1)
+    revenue = next(f["value"] for f in record["figures"] if f["name"] == "revenue_seen")
     known = rows["customer_id"].notna() & (stamp < last + pd.Timedelta(days=1))
     assert revenue == pytest.approx(rows.loc[known, "revenue"].astype(float).sum(), abs=0.01)
 

@@ -60,10 +60,14 @@ def as_csv(orders: pd.DataFrame) -> str:
     return text.drop(columns="cents").to_csv(index=False)
 
 
-@pytest.fixture(params=[1, 2, 3])
-def shop(request, make_shop):
+@pytest.fixture(scope="module", params=[1, 2, 3])
+def shop(request, make_shop_once):
     orders = random_orders(request.param)
-    folder = make_shop(as_csv(orders), toml="complete_through = 2025-08-31\nopened_at = 2024-01-01")
+    folder = make_shop_once(
+        as_csv(orders),
+        toml="complete_through = 2025-08-31\nopened_at = 2024-01-01",
+        name=f"random-{request.param}",
+    )
     return orders, open_study(str(folder), f"{END:%Y-%m}")
 
 
