@@ -115,7 +115,7 @@ def run_committed(
         reports = committed_reports(Path(scratch) / "reports")
         with ThreadPoolExecutor(max_workers=jobs or default_jobs()) as pool:
             while waiting:
-                ready = [step for step in waiting if set(step.after) <= set(done)]
+                ready = [step for step in waiting if set(step.reads) <= set(done)]
                 waiting = [step for step in waiting if step not in ready]
                 runs = {
                     step.name: pool.submit(

@@ -45,14 +45,13 @@ _SET = re.compile(r"(?:(?P<notebook>[^=.\s]+)\.)?(?P<name>[^=.\s]+)=(?P<value>.*
 
 @dataclass(frozen=True)
 class Step:
-    """One notebook of a run: its page's name, what it waits for, and what it reads.
+    """One notebook of a run: its page's name and what it reads.
 
-    ``reads`` names the notebooks whose records it reads; ``reads_notes`` says that it shows the
-    shop's notes, and its targets and alerts.
+    ``reads`` names the notebooks whose records it reads, and so waits for; ``reads_notes`` says
+    that it shows the shop's notes, and its targets and alerts.
     """
 
     name: str
-    after: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     reads_earlier: bool = False
     reads_notes: bool = False
@@ -68,11 +67,10 @@ _BASICS = ("02_historical_ltv", "03_cohort_analysis", "04_predictive_clv")
 _FIRST_FIVE = ("01_data_cleaning", *_BASICS, "05_campaign_uplift")
 PLAN = (
     Step("01_data_cleaning", reads_earlier=True),
-    *(Step(name, after=("01_data_cleaning",)) for name in _BASICS),
-    Step("05_campaign_uplift", after=_BASICS, reads=("04_predictive_clv",)),
-    Step("06_monthly_scorecard", after=_FIRST_FIVE, reads=_FIRST_FIVE, reads_earlier=True,
-         reads_notes=True),
-)  # fmt: skip
+    *(Step(name) for name in _BASICS),
+    Step("05_campaign_uplift", reads=("04_predictive_clv",)),
+    Step("06_monthly_scorecard", reads=_FIRST_FIVE, reads_earlier=True, reads_notes=True),
+)
 
 
 def variant(step: Step, values: Mapping[str, object]) -> Step:
@@ -86,7 +84,6 @@ def variant(step: Step, values: Mapping[str, object]) -> Step:
     slug = slug if slug == words else f"{slug}-{digest(dict(values))[:6]}"
     return Step(
         f"{step.name}{VARIANT}{slug}",
-        after=(*step.after, step.name),
         reads=step.reads,
         values=dict(values),
     )

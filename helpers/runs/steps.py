@@ -81,18 +81,20 @@ def run_notebooks(job: Job, published: dict | None, progress: Progress) -> dict[
 
     with ThreadPoolExecutor(max_workers=job.jobs) as pool:
         while waiting or running:
-            ready = [step for step in waiting if set(step.after) <= set(done) and not failed]
-            if ready:
-                waiting.remove(ready[0])
-                key = _key(job, ready[0], done)
-                found = None if job.force else _kept(job, ready[0], key, published)
+            ready = [step for step in waiting if set(step.reads) <= set(done) and not failed]
+            # While one runs, the next is chosen as late as it can be started.
+            if ready and len(running) < job.jobs:
+                step = max(ready, key=_readers)
+                waiting.remove(step)
+                key = _key(job, step, done)
+                found = None if job.force else _kept(job, step, key, published)
                 if found:
-                    progress("kept", ready[0].name, 0.0)
+                    progress("kept", step.name, 0.0)
                     add(found)
                 else:
                     kernels.load_engine()
-                    records = _hand_over(job, ready[0], done)
-                    running[pool.submit(_run, job, ready[0], key, records, progress)] = ready[0]
+                    records = _hand_over(job, step, done)
+                    running[pool.submit(_run, job, step, key, records, progress)] = step
             elif running:
                 finished, failures = _collect(running)
                 failed += failures
@@ -103,6 +105,11 @@ def run_notebooks(job: Job, published: dict | None, progress: Progress) -> dict[
     if failed:
         raise _failure(job, failed)
     return dict(sorted(done.items()))
+
+
+def _readers(step: Step) -> int:
+    """Count the notebooks that wait for this one: the first to start is what most wait for."""
+    return sum(step.name in other.reads for other in PLAN)
 
 
 def _collect(running: dict[Future, Step]) -> tuple[list[Done], list[kernels.NotebookError]]:

@@ -228,7 +228,7 @@ def _made(
     else that is done to them.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.parent / ".lock"):
+    with FileLock(path.with_suffix(".lock")):
         if not engines.exists(study.con, path):
             table = make()
             with told(study.shop):
