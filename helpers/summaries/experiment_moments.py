@@ -26,8 +26,20 @@ COVARIATES = ("pre", "pre_squares", "missing")
 EXTREMES = ("cap_low", "cap_high", "margin_least", "margin_most")
 
 
+def experiment_sums(
+    spends: ir.Table, *, as_of: str, windows: tuple[int, ...] = WINDOWS
+) -> ir.Table:
+    """One row per window that is over and customer with money in it, without who it is.
+
+    Sums of the window's money (``late_``: after its first days), and what was known before. The
+    number of the cell stands for experiment, arm, channel and tier (`experiments.cells`).
+    """
+    each = (_sums_by_customer(_within(spends, days, as_of)) for days in (*windows, OF_ITS_OWN))
+    return ibis.union(*each, distinct=False)
+
+
 def experiment_moments(
-    people: ir.Table, spends: ir.Table, *, as_of: str, windows: tuple[int, ...] = WINDOWS
+    people: ir.Table, sums: ir.Table, *, as_of: str, windows: tuple[int, ...] = WINDOWS
 ) -> ir.Table:
     """Experiment x arm x channel x tier x window: customers, and sums of what followed.
 
@@ -43,15 +55,12 @@ def experiment_moments(
     found = _customers(_each_window(_counted(people), windows, as_of))
     steps = _steps(_each_window(_messages(people), windows, as_of))
     of_cells = cells(people)
-    each = [_sums_by_customer(_within(spends, length, as_of)) for length in (*windows, OF_ITS_OWN)]
-    edges = [_edges(rows, of_cells) for rows in each]
-    cut = (_cut(*pair, of_cells) for pair in zip(each, edges, strict=True))
-    money = _money(ibis.union(*cut, distinct=False)).join(of_cells, "cell").drop("cell")
+    edges = _edges(sums, of_cells)
+    money = _money(_cut(sums, edges, of_cells)).join(of_cells, "cell").drop("cell")
     for part in (steps, money):
         found = found.left_join(part, keys).drop(*(f"{key}_right" for key in keys))
-    cuts = ibis.union(*edges, distinct=False)
     found = found.left_join(
-        cuts, [found.experiment_id == cuts.e, found.window_days == cuts.length]
+        edges, [found.experiment_id == edges.e, found.window_days == edges.length]
     ).drop("e", "length")
     apart = (*keys, DECLARED, *EXTREMES, *_CUTS)
     zeros = {name: found[name].fill_null(0) for name in found.columns if name not in apart}
@@ -162,8 +171,10 @@ def _edges(each: ir.Table, of_cells: ir.Table) -> ir.Table:
 
 def _cut(each: ir.Table, edges: ir.Table, of_cells: ir.Table) -> ir.Table:
     """Cut money at the edges of the customer's experiment, as ``revenue_capped`` and so on."""
-    edges = of_cells.select("cell", e="experiment_id").join(edges, "e").drop("e", "length")
-    joined = each.left_join(edges, "cell").drop("cell_right")
+    edges = of_cells.select("cell", e="experiment_id").join(edges, "e").drop("e")
+    joined = each.left_join(
+        edges, [each.cell == edges.cell, each.window_days == edges.length]
+    ).drop("cell_right", "length")
     cuts = {
         f"{name}_capped": ibis.greatest(
             joined[f"{name}_low"].fill_null(0),

@@ -69,8 +69,11 @@ SUMMARIES = {
     "experiment_spends": Summary(
         ("experiment_people", "customer_days", "service_costs"), experiments.experiment_spends
     ),
+    "experiment_sums": Summary(
+        ("experiment_spends",), experiment_moments.experiment_sums, ("as_of",)
+    ),
     "experiment_moments": Summary(
-        ("experiment_people", "experiment_spends"), experiment_moments.experiment_moments,
+        ("experiment_people", "experiment_sums"), experiment_moments.experiment_moments,
         ("as_of",), experiment_moments.money_power,
     ),
     "experiment_days": Summary(
@@ -189,3 +192,4 @@ SUMMARIES = {
 # One row per customer: they stay in the engine and are never given as a frame.
 PRIVATE = ("customer_days", "customer_facts", "customer_segments", "customer_traits")
 PRIVATE += ("experiment_assigned", "experiment_history", "experiment_people", "experiment_spends")
+PRIVATE += ("experiment_sums",)
