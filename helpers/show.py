@@ -127,7 +127,8 @@ def show_table(
     `formats` maps a column to `money`, `percent`, `count` ... or is one function for all numbers;
     within a column all cells get the same number of decimals. A named or non-default index
     becomes the first column. The first column heads its row. Where the frame has no row,
-    ``otherwise`` is the sentence shown in its place; empty if one beside the table says why.
+    ``otherwise`` is the sentence shown in its place (that there is none; empty if a sentence beside
+    the table says why).
     Raises UsageError without a caption, for a malformed name, and for columns that identify people;
     DataError above 5,000 rows: a table of results is a summary.
     """
@@ -138,9 +139,10 @@ def show_table(
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,79}", name):
         raise UsageError(f"show_table(name={name!r}): use lower-case letters, digits, - and _.")
     flat = _flat(frame)
-    if flat.empty and otherwise is not None:
-        if otherwise:
-            say(otherwise)
+    if flat.empty:
+        sentence = f"{label(caption, 200)}: none." if otherwise is None else otherwise
+        if sentence:
+            say(sentence)
         return
     if len(flat) > ROWS_KEPT:
         raise DataError(
@@ -264,8 +266,6 @@ def _note(flat: "DataFrame", name: str) -> str:
         parts.append(
             f"First {COLUMNS_SHOWN} of {columns} columns, all of them in tables/{name}.csv."
         )
-    if rows == 0:
-        parts.append("No rows.")
     return " ".join(parts)
 
 

@@ -129,6 +129,7 @@ def month():
         ],
         changes=changes,
         alerts=["Margin <u> is unknown", {"text": "Under target", "notebook": "02_b"}],
+        unchecked=["refund rate: no sales <i>", "consent: none"],
         about=ABOUT,
         nav=NAV,
         currency="EUR",
@@ -371,6 +372,7 @@ def test_month_page(month):
     words = " ".join(text_of(month).split())
     assert "Sample <b>, June 2026" in words
     assert "Margin <u> is unknown" in words
+    assert "Not checked: refund rate: no sales <i>; consent: none." in words
     assert "Value €110 €100 +10.0%" in words
     assert "Rate 30.0% 32.0% -2.0 points" in words
     assert "Gone not available €7" in words
@@ -410,6 +412,7 @@ SUMMARY = {
     "month": "2026-06",
     "currency": "EUR",
     "alerts": [{"notebook": "06_c", "text": "Under <b> target"}],
+    "unchecked": ["consent <i>: no table consents"],
     "figures": [headline(110.0) | {"before": 100.0, "low": 90.0, "high": 130.0, "note": "n <u>"}],
 }
 ANSWERS = [
@@ -434,6 +437,7 @@ def test_the_letter_is_within_what_mail_programs_keep():
     assert "@" not in letter and "url(" not in letter
     assert len(letter) < 100_000, "longer ones are clipped"
     words = " ".join(text_of(letter).split())
+    assert "Not checked: consent <i>: no table consents." in words
     assert "Under <b> target" in words and "Core <i> €110 €90 to €130 n <u>" in words
     assert "Core <i> €110 €100 +10.0%" in words
 

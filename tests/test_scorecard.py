@@ -16,6 +16,7 @@ from helpers.contract.shop import ROOT, load_shop
 from helpers.errors import UsageError
 from helpers.newshop.draft import _goals
 from helpers.study import open_study
+from tests.cells import run_cells
 
 
 @pytest.fixture(scope="module")
@@ -41,24 +42,9 @@ def daily_shop(first="2024-06-01", last="2026-03-31", *, cogs=6.0, customers=40,
 
 
 def run_notebook(folder, month: str, monkeypatch) -> tuple[str, dict, dict]:
-    """Run notebook 06 cell by cell: everything shown as text, the tables, and the record."""
-    shown, tables, found = [], {}, {}
-
-    def display(data, metadata=None):
-        shown.append(data.get("text/markdown", data.get("text/plain", "")))
-        if show.TABLE in data:
-            tables[data[show.TABLE]["name"]] = data[show.TABLE]
-        found.update(data.get(show.RECORD, {}))
-
-    monkeypatch.setattr(show, "_display", display)
-    path = ROOT / "notebooks" / "06_monthly_scorecard.ipynb"
-    names: dict = {}
-    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-        if cell["cell_type"] == "code":
-            exec("".join(cell["source"]), names)
-        if "parameters" in cell["metadata"].get("tags", []):
-            names |= {"shop": str(folder), "month": month}
-    return "\n".join(shown), tables, found
+    """Run notebook 06: everything shown as text, the tables, and the record."""
+    shown = run_cells("06_monthly_scorecard", folder, monkeypatch, month=month)
+    return shown.text, shown.tables, shown.record
 
 
 # -- months, quarters, twelve rows -----------------------------------------------------------
@@ -178,13 +164,18 @@ def test_every_rule_has_a_bound_an_action_and_speaks_only_beyond_it(sample, peri
     assert len(texts) == 4 and all("Next: " in text for text in texts)
     assert "€95 against a target of €110" in texts[0]
     assert alerts.written(found.reset_index())["state"].tolist()[:4] == ["alert"] * 4
+    lines = pd.DataFrame({"chapter": "Data", "name": ["rows_set_aside"], "value": [0.07]})
+    found = checked(sample, periods, pd.concat([figures, lines]), consent=consent)
+    assert found.loc["set_aside", "text"] == "7.0% of the order lines were set aside"
 
 
 def test_what_is_not_there_is_not_fine(sample, periods):
     found = checked(sample, periods, target=np.nan)
     unknown = set(found.index[found["state"] == "not known"])
     assert unknown == {"core_below_target", "set_aside", "forecast_bias", "consent_share"}
-    assert "Not checked" in alerts.sentence(found.reset_index())
+    mute = alerts.unchecked(found.reset_index())
+    assert len(mute) == 4 and "share with consent: no table consents" in mute
+    assert "Not checked: core metric below target" in alerts.sentence(found.reset_index())
     said = "None of the 3 of 7 rules that could be checked speaks."
     assert alerts.speaking(found.reset_index()) == said
     none = found.assign(state="not known").reset_index()

@@ -81,7 +81,7 @@ _TITLES = {
     "refund_rate": "Refund rate",
     "margin_coverage": "Margin coverage",
     "new_customers_drop": "New customers against last year",
-    "set_aside": "Money set aside",
+    "set_aside": "Set aside as faulty",
     "forecast_bias": "Forecast on held-out months",
     "consent_share": "Share with consent",
 }
@@ -129,10 +129,21 @@ def _new_customers(months: pd.DataFrame) -> Found:
 
 
 def _set_aside(figures: pd.DataFrame) -> Found:
-    row = scorecard.figure(figures, "Data", "revenue_set_aside")
-    if row is None or is_missing(row["value"]):
+    """Take the larger of the shares of lines and of money: what cannot be read has no amount."""
+    rows = {
+        what: scorecard.figure(figures, "Data", name)
+        for what, name in (("money", "revenue_set_aside"), ("order lines", "rows_set_aside"))
+    }
+    known = {
+        what: row["value"]
+        for what, row in rows.items()
+        if row is not None and not is_missing(row["value"])
+    }
+    if not known:
         return Found(np.nan, "", "no record of 01 for this month")
-    return Found(row["value"], f"{percent(row['value'])} of the money was set aside")
+    what = max(known, key=known.get)
+    verb = "were" if what[-1] == "s" else "was"
+    return Found(known[what], f"{percent(known[what])} of the {what} {verb} set aside")
 
 
 def _bias(figures: pd.DataFrame) -> Found:
@@ -195,11 +206,13 @@ def speaking(table: pd.DataFrame) -> str:
     return f"{len(found)} of {rules} speak{'s' * (len(found) == 1)}: {names}."
 
 
+def unchecked(table: pd.DataFrame) -> list[str]:
+    """Name the rules that could not be checked, each with why, for the month's first page."""
+    mute = table[table["state"] == UNKNOWN]
+    return [f"{_TITLES[row.rule].lower()}: {row.text}" for row in mute.itertuples()]
+
+
 def sentence(table: pd.DataFrame) -> str:
     """Say how many rules speak, and which cannot."""
-    text, mute = speaking(table), table[table["state"] == UNKNOWN]
-    if len(mute):
-        why = "; ".join(f"{_TITLES[row.rule].lower()} ({label(row.text)})"
-                        for row in mute.itertuples())  # fmt: skip
-        text += f" Not checked: {why}."
-    return text
+    mute = [label(text, 160) for text in unchecked(table)]
+    return speaking(table) + (f" Not checked: {'; '.join(mute)}." if mute else "")

@@ -326,7 +326,10 @@ def forest(reads: list[Read]) -> pd.DataFrame:
 
 
 def zeros(study: Study, reads: list[Read]) -> pd.DataFrame:
-    """Check what has to add up: customers, money to the cent, segments, parts; all zero."""
+    """Check what has to add up: customers, money to the cent, segments, parts; all zero.
+
+    Without an experiment there is nothing to add up: no row.
+    """
     assigned = summaries.load(study, "assigned").set_index("experiment_id")["customers"]
     money = summaries.load(study, "assigned_revenue").set_index("experiment_id")["revenue"]
     gaps = dict.fromkeys(_ZEROS, 0.0)
@@ -347,7 +350,7 @@ def zeros(study: Study, reads: list[Read]) -> pd.DataFrame:
             whole = (table["size"] * table["value"]).sum()
             gaps["segments"] += abs(whole - table["shrunk_total"].sum())
             gaps["decomposition"] += trial_readouts.parts_gap(trial, read.arms, arm)
-    named = [(text, gaps[name]) for name, text in _ZEROS.items()]
+    named = [(text, gaps[name]) for name, text in _ZEROS.items()] if reads else []
     return pd.DataFrame(named, columns=["check", "difference"]).round(2)
 
 

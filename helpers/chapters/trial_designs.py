@@ -5,6 +5,7 @@ import pandas as pd
 from helpers import summaries
 from helpers.experiments import cuped, design, effects
 from helpers.experiments.ratios import ratio
+from helpers.measures import metrics
 from helpers.show import count, is_missing, percent
 from helpers.study import Study
 
@@ -17,14 +18,15 @@ def shop_spread(study: Study) -> pd.DataFrame:
 
     Customers with an order in the year before each window, as if all had been assigned at its
     start; R2 is what margin of the half year before explains. For the order value the variance is
-    that of one customer's linearised ratio.
+    that of one customer's linearised ratio. Margin is left out where too few costs are known.
     """
     rows = summaries.load(study, "shop_windows").sort_values("window_days")
+    has_margin = metrics.money_basis(summaries.load(study, "periods")) == "margin"
     found = []
     for _, row in rows.iterrows():
         if row["n"] < 2 or not row["orders"] > 0:
             continue
-        for metric in ("revenue", "margin"):
+        for metric in ("revenue", "margin") if has_margin else ("revenue",):
             r2, _ = cuped.explained([row], metric, ("pre",))
             found.append(
                 {"window_days": int(row["window_days"]), "metric": metric,

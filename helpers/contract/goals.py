@@ -21,9 +21,9 @@ class Alerts:
     """Bounds, each a share from 0 to 1, beyond which the month's first page says so.
 
     The core metric below its target by more than the first; the refund rate above; margin coverage
-    below; new customers down on the same month of last year by more than; the share of money set
-    aside above; the forecast's error on held-out months beyond, either way; the share of customers
-    who have consented below. ``off`` names rules that are not to speak.
+    below; new customers down on the same month of last year by more than; the share of order
+    lines or of money set aside above; the forecast's error on held-out months beyond, either way;
+    the share of customers who have consented below. ``off`` names rules that are not to speak.
     """
 
     core_below_target: float = 0.05

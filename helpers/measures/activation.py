@@ -108,10 +108,10 @@ def calendar(touches: pd.DataFrame, customers: float, *, least: int = 10) -> pd.
 
     One row per span of CALENDAR: days, messages, reached (messages per new customer; a customer may
     get several), opened and clicked (of those delivered), campaigns (the largest first). Figures
-    are missing where fewer than ``least`` messages were sent.
+    are missing where fewer than ``least`` messages were sent. No row where none is recorded.
     """
     lines = []
-    for name, (first, last) in CALENDAR.items():
+    for name, (first, last) in CALENDAR.items() if len(touches) else ():
         rows = touches[touches["days"].between(first, last)]
         sent, delivered = float(rows["sent"].sum()), float(rows["delivered"].sum())
         enough = sent >= max(least, 1)

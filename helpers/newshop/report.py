@@ -55,6 +55,12 @@ def found(shop: Shop, info: CleanInfo) -> list[str]:
         f"{count(orders['customers'])} customers, {count(orders['orders'])} orders, "
         f"{money(revenue)} revenue in {count(orders['kept'])} of {count(orders['rows'])} rows",
     ]
+    if shop.opened_at is None and shop.history_starts_at is None:
+        lines.append(
+            f"check: if the shop opened on {info.first_day} or its orders are complete from "
+            "another day on, say so in shop.toml (opened_at, history_starts_at); without it, "
+            "old customers may look new in the first months"
+        )
     study = Study(shop=shop, info=info, month=info.last_complete_month, con=None)
     for row in intake.found(study).itertuples():
         lines.append(f"{row.action}: {count(row.rows)} rows of {row.table}: {row.what}")

@@ -27,6 +27,7 @@ def render_month_index(
     pages: Iterable[Mapping],
     changes: Iterable[Mapping] = (),
     alerts: Iterable[Any] = (),
+    unchecked: Iterable[str] = (),
     about: Mapping[str, str] | None = None,
     nav: Any = (),
     currency: str = "",
@@ -36,7 +37,8 @@ def render_month_index(
     A page is {href, title, picture: {finding, alt, png} or None, headline: [figure, ...],
     currency}; without `headline` its figures are those changes whose `notebook` is the page's
     file. A change is a headline figure with `before`, the figure of the month before (None: not
-    known). An alert is a text or {text, notebook}.
+    known). An alert is a text or {text, notebook}; `unchecked` names the rules of alerts that
+    could not be checked.
     """
     changes, links = list(changes), {}
     shown = []
@@ -60,7 +62,14 @@ def render_month_index(
     page["contents"] = [*sections, *([("about", ABOUT)] if about else [])]
     alerts = [a if isinstance(a, Mapping) else {"text": str(a)} for a in alerts]
     alerts = [{"text": a["text"], "href": links.get(a.get("notebook"), "")} for a in alerts]
-    return rendered("month.html.j2", page=page, pages=shown, changes=rows, alerts=alerts)
+    return rendered(
+        "month.html.j2",
+        page=page,
+        pages=shown,
+        changes=rows,
+        alerts=alerts,
+        unchecked=[inline(text) for text in unchecked],
+    )
 
 
 def render_mail(*, shop_title: str, summary: Mapping, answers: Iterable[Mapping]) -> str:
@@ -75,6 +84,7 @@ def render_mail(*, shop_title: str, summary: Mapping, answers: Iterable[Mapping]
         "mail.html.j2",
         page={"title": title},
         alerts=[inline(alert["text"]) for alert in summary["alerts"]],
+        unchecked=[inline(text) for text in summary["unchecked"]],
         answers=[
             {
                 **answer,

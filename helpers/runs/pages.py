@@ -93,6 +93,7 @@ def build_month(
         pages=[listed[-1], *listed[:-1]],
         changes=summary["figures"],
         alerts=summary["alerts"],
+        unchecked=summary["unchecked"],
         about=about,
         nav=navigation(pages, "", summary["month_before"]),
         currency=summary["currency"],
@@ -162,6 +163,9 @@ def summarize(shop: object, month: str, pages: Sequence[Page], before: Path) -> 
         ],
         "figures": figures,
         "alerts": [alert for page in first for alert in _alerts(page)],
+        "unchecked": [
+            text for page in first for text in page.record.get("extra", {}).get("unchecked", [])
+        ],
     }
 
 
