@@ -64,8 +64,8 @@ def engine_side(folder: Path) -> dict[str, list[float]]:
     from helpers import engines
     from helpers.experiments import cuped, effects
     from helpers.sources.typed import clean_schema
+    from helpers.summaries import experiment_moments as money
     from helpers.summaries import experiments
-    from helpers.summaries.experiment_moments import experiment_moments, experiment_sums
 
     con = ibis.duckdb.connect(threads=2, memory_limit="1GB", temp_directory=str(folder / "spill"))
     con.raw_sql("SET preserve_insertion_order = false")
@@ -91,8 +91,9 @@ def engine_side(folder: Path) -> dict[str, list[float]]:
     history = step("history", experiments.experiment_history(assigned, days, costs))
     people = step("people", experiments.experiment_people(assigned, history, touchpoints))
     spends = step("spends", experiments.experiment_spends(people, days, costs))
-    sums = step("sums", experiment_sums(spends, as_of="2026-06-30"))
-    moments = experiment_moments(people, sums, as_of="2026-06-30")
+    sums = step("sums", money.experiment_sums(spends, as_of="2026-06-30"))
+    caps = step("caps", money.experiment_caps(people, sums))
+    moments = money.experiment_moments(people, sums, caps, as_of="2026-06-30")
     exact = [column for column, kind in moments.schema().items() if kind.is_decimal()]
     moments = con.execute(moments.mutate(**{key: moments[key].cast("float64") for key in exact}))
     found = {}

@@ -15,7 +15,9 @@ DECLARED = "declared"
 # Stands for the length of the window that an experiment declared.
 OF_ITS_OWN = 0
 # Extreme customers are capped at these shares of customers with any money, all arms together.
-CAPS = (0.01, 0.99)
+QUANTILES = (0.01, 0.99)
+CUTS = tuple(f"{name}_{side}" for name in ("revenue", "margin") for side in ("low", "high"))
+_CAPPED = ("experiment_id", "window_days")
 # What was pulled forward is missing later: the part of a window after these days stands apart.
 EARLY_DAYS = 14
 # Metrics with a spread of their own, and shares, whose squares are their sums.
@@ -38,8 +40,34 @@ def experiment_sums(
     return ibis.union(*each, distinct=False)
 
 
+def experiment_caps(people: ir.Table, sums: ir.Table) -> ir.Table:
+    """Experiment x window: where revenue and margin of a customer are cut, in ``CUTS``.
+
+    At the 1st and 99th percentile of the experiment's customers with any money, all arms together,
+    never across zero.
+    """
+    some = sums.filter((sums.revenue != 0) | (sums.margin != 0))
+    some = some.select("cell", "window_days", "revenue", "margin")
+    some = some.join(cells(people).select("cell", "experiment_id"), "cell")
+    caps = some.group_by("experiment_id", "window_days").aggregate(
+        **{
+            f"{name}_{side}": some[name].quantile(share).round().cast("int64")
+            for name in ("revenue", "margin")
+            for side, share in zip(("low", "high"), QUANTILES, strict=True)
+        }
+    )
+    zero = ibis.literal(0, "int64")
+    outer = {"low": ibis.least, "high": ibis.greatest}
+    return caps.mutate(**{cut: outer[cut.split("_")[1]](zero, caps[cut]) for cut in CUTS})
+
+
 def experiment_moments(
-    people: ir.Table, sums: ir.Table, *, as_of: str, windows: tuple[int, ...] = WINDOWS
+    people: ir.Table,
+    sums: ir.Table,
+    caps: ir.Table,
+    *,
+    as_of: str,
+    windows: tuple[int, ...] = WINDOWS,
 ) -> ir.Table:
     """Experiment x arm x channel x tier x window: customers, and sums of what followed.
 
@@ -47,25 +75,22 @@ def experiment_moments(
     Shares (delivered to converted) are sums of 0 and 1; amounts come with ``_squares``; all with
     the cross-product with the covariate ``pre`` and with ``missing`` (1 for a customer without an
     order before the start, whose ``pre`` is 0). ``revenue_orders`` and
-    ``margin_orders`` serve ratios. Capped amounts are cut at the 1st and 99th percentile of the
-    experiment's customers with any money, all arms together, never across zero; ``cap_low`` and
-    ``cap_high`` are the cuts of margin, ``margin_least`` and ``margin_most`` the extremes.
+    ``margin_orders`` serve ratios. Capped amounts are cut at the caps (`experiment_caps`);
+    ``cap_low`` and ``cap_high`` are those of margin, ``margin_least`` and ``margin_most`` the
+    extremes.
     """
     keys = [*CELL, "window_days"]
     found = _customers(_each_window(_counted(people), windows, as_of))
     steps = _steps(_each_window(_messages(people), windows, as_of))
     of_cells = cells(people)
-    edges = _edges(sums, of_cells)
-    money = _money(_cut(sums, edges, of_cells)).join(of_cells, "cell").drop("cell")
+    money = _money(_cut(sums, caps, of_cells)).join(of_cells, "cell").drop("cell")
     for part in (steps, money):
         found = found.left_join(part, keys).drop(*(f"{key}_right" for key in keys))
-    found = found.left_join(
-        edges, [found.experiment_id == edges.e, found.window_days == edges.length]
-    ).drop("e", "length")
-    apart = (*keys, DECLARED, *EXTREMES, *_CUTS)
+    found = found.left_join(caps, _CAPPED).drop(*(f"{key}_right" for key in _CAPPED))
+    apart = (*keys, DECLARED, *EXTREMES, *CUTS)
     zeros = {name: found[name].fill_null(0) for name in found.columns if name not in apart}
     found = found.mutate(**zeros)
-    return found.mutate(**_extremes(found)).drop("active", *_CUTS)
+    return found.mutate(**_extremes(found)).drop("active", *CUTS)
 
 
 def _counted(people: ir.Table) -> ir.Table:
@@ -150,31 +175,11 @@ def _money(rows: ir.Table) -> ir.Table:
     )  # fmt: skip
 
 
-_CUTS = tuple(f"{name}_{side}" for name in ("revenue", "margin") for side in ("low", "high"))
-
-
-def _edges(each: ir.Table, of_cells: ir.Table) -> ir.Table:
-    """Give the cuts of revenue and margin: pooled quantiles of customers with any, around zero."""
-    some = each.filter((each.revenue != 0) | (each.margin != 0))
-    some = some.select("cell", "window_days", "revenue", "margin")
-    some = some.join(of_cells.select("cell", "experiment_id"), "cell")
-    quantiles = {
-        f"{name}_{side}": some[name].quantile(share).round().cast("int64")
-        for name in ("revenue", "margin")
-        for side, share in zip(("low", "high"), CAPS, strict=True)
-    }
-    edges = some.group_by(e="experiment_id", length="window_days").aggregate(**quantiles)
-    zero = ibis.literal(0, "int64")
-    outer = {"low": ibis.least, "high": ibis.greatest}
-    return edges.mutate(**{cut: outer[cut.split("_")[1]](zero, edges[cut]) for cut in _CUTS})
-
-
-def _cut(each: ir.Table, edges: ir.Table, of_cells: ir.Table) -> ir.Table:
-    """Cut money at the edges of the customer's experiment, as ``revenue_capped`` and so on."""
-    edges = of_cells.select("cell", e="experiment_id").join(edges, "e").drop("e")
-    joined = each.left_join(
-        edges, [each.cell == edges.cell, each.window_days == edges.length]
-    ).drop("cell_right", "length")
+def _cut(sums: ir.Table, caps: ir.Table, of_cells: ir.Table) -> ir.Table:
+    """Cut money at the caps of the customer's experiment, as ``revenue_capped`` and so on."""
+    keys = ("cell", "window_days")
+    edges = of_cells.select("cell", "experiment_id").join(caps, "experiment_id")
+    joined = sums.left_join(edges, keys).drop(*(f"{key}_right" for key in keys), "experiment_id")
     cuts = {
         f"{name}_capped": ibis.greatest(
             joined[f"{name}_low"].fill_null(0),
@@ -182,7 +187,7 @@ def _cut(each: ir.Table, edges: ir.Table, of_cells: ir.Table) -> ir.Table:
         )
         for name in ("revenue", "margin")
     }
-    return joined.mutate(**cuts).drop(*_CUTS)
+    return joined.mutate(**cuts).drop(*CUTS)
 
 
 def _extremes(found: ir.Table) -> dict[str, ir.Value]:
@@ -238,5 +243,6 @@ def money_power(column: str) -> int:
 
 _MONEY = frozenset(
     {"revenue", "refunds", "margin", "margin_revenue", "revenue_capped", "margin_capped", "pre",
-     "late_margin", "service", "total_spend", "cap_low", "cap_high", "margin_least", "margin_most"}
+     "late_margin", "service", "total_spend", "cap_low", "cap_high", "margin_least", "margin_most",
+     *CUTS}
 )  # fmt: skip

@@ -72,8 +72,13 @@ SUMMARIES = {
     "experiment_sums": Summary(
         ("experiment_spends",), experiment_moments.experiment_sums, ("as_of",)
     ),
+    "experiment_caps": Summary(
+        ("experiment_people", "experiment_sums"), experiment_moments.experiment_caps, (),
+        experiment_moments.money_power,
+    ),
     "experiment_moments": Summary(
-        ("experiment_people", "experiment_sums"), experiment_moments.experiment_moments,
+        ("experiment_people", "experiment_sums", "experiment_caps"),
+        experiment_moments.experiment_moments,
         ("as_of",), experiment_moments.money_power,
     ),
     "experiment_days": Summary(
