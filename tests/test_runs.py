@@ -54,7 +54,7 @@ def house(tmp_path, monkeypatch):
     monkeypatch.setattr(keys, "HELPERS", root / "helpers")
     ran, prepared = [], []
 
-    def prepare(shop):
+    def prepare(shop, meanwhile=None):
         prepared.append(shop.name)
         return quick_prepare(shop)
 

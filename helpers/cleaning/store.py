@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 from calendar import monthrange
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
@@ -75,9 +76,10 @@ class CleanInfo:
         return found if found >= self.first_month else ""
 
 
-def prepare(shop: Shop) -> CleanInfo:
+def prepare(shop: Shop, *, meanwhile: Callable[[], None] | None = None) -> CleanInfo:
     """Give the clean tables of a shop, cleaning first if the inputs, settings or rules changed.
 
+    Before it cleans it calls ``meanwhile``, which may start what does not wait for the tables.
     Raises DataError where a file is missing or unreadable, no order row can be used, or there are
     fewer customers than may be shown.
     """
@@ -92,6 +94,8 @@ def prepare(shop: Shop) -> CleanInfo:
         target.parent.mkdir(exist_ok=True)
         with FileLock(target.parent / ".lock"):
             if not _is_made(shop, target):
+                if meanwhile:
+                    meanwhile()
                 with told(shop):
                     _clean(shop, digest, target)
     os.utime(target)

@@ -47,14 +47,19 @@ class NotebookError(WorkbookError):
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
+def start_forks() -> None:
+    """Let the process that kernels are forked from begin to import what they need."""
+    if supported():
+        FORKS.start(kernel_environment({}))
+
+
 def load_engine() -> None:
     """Import papermill once, before threads need it, and let matplotlib make its font list.
 
     Otherwise the first kernel on a new machine reports on the font list in a notebook's output.
     What kernels import is imported meanwhile, in the process that they are forked from.
     """
-    if supported():
-        FORKS.start(kernel_environment({}))
+    start_forks()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import papermill  # noqa: F401

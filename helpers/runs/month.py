@@ -22,7 +22,7 @@ from helpers.records import (
     shift_month,
     work_folder,
 )
-from helpers.runs import keys
+from helpers.runs import kernels, keys
 from helpers.runs.locks import one_run, publishing
 from helpers.runs.steps import Done, Job, Progress, cached, run_notebooks
 
@@ -71,7 +71,8 @@ def report(
 
     from helpers.cleaning import store as cleaning
 
-    info = cleaning.prepare(found)
+    # While tables are cleaned, the process that kernels are forked from imports what they need.
+    info = cleaning.prepare(found, meanwhile=kernels.start_forks)
     jobs_of_run = [
         Job(
             shop=found,
