@@ -204,8 +204,10 @@ STEPS = ("_delete_caches", "_redact_sources", "_clear_folder", "_clear_lists", "
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("done_first", [False, True])
+# Between any two steps: before each of them, and after the last.
+@pytest.mark.parametrize(
+    ("step", "done_first"), [*((step, False) for step in STEPS), (STEPS[-1], True)]
+)
 def test_what_breaks_off_is_finished_by_the_same_command(
     make_shop, place, monkeypatch, step, done_first
 ):
