@@ -31,14 +31,26 @@ files = "orders.parquet"
 """
 # Two lines an order, six orders a customer, 4% refunds without a reference, and faults of each kind
 # in one line of ten thousand; ids and amounts follow from the line's number, the same every time.
+# Customers differ, as a forecast needs them to: few buy often, and each stays for a time of their
+# own, 400 days in the mean, from a day of their own on.
 _LINES = """
+WITH drawn AS (
+    SELECT i, floor({customers} * pow(hash(i // 2) / 18446744073709551616.0, 2))::BIGINT AS customer
+    FROM range({lines}) AS line(i)
+), placed AS (
+    SELECT i, customer, hash(customer + 11) % 77760000 AS won,
+        -34560000 * ln((hash(customer + 13) + 1.0) / 18446744073709551616.0) AS stay,
+        hash(i // 2 + 7) / 18446744073709551616.0 AS share
+    FROM drawn
+)
 SELECT
     'O' || lpad((i // 2)::VARCHAR, 9, '0') AS order_id,
     CASE WHEN i % 10007 = 1 THEN NULL ELSE (i % 2 + 1)::VARCHAR END AS line_id,
     CASE WHEN i % 10007 = 2 THEN NULL
-         ELSE 'C' || lpad((hash(i // 2) % {customers})::VARCHAR, 8, '0') END AS customer_id,
+         ELSE 'C' || lpad(customer::VARCHAR, 8, '0') END AS customer_id,
     CASE WHEN i % 10007 = 3 THEN TIMESTAMP '2031-05-05'
-         ELSE TIMESTAMP '2022-01-01' + to_seconds((hash(i // 2 + 7) % 94608000)::BIGINT)
+         ELSE TIMESTAMP '2022-01-01'
+              + to_seconds((won + share * least(stay, 94608000 - won))::BIGINT)
          END AS ordered_at,
     CASE WHEN i % 10007 = 4 THEN NULL
          WHEN i % 25 = 0 THEN -((hash(i) % 9000 + 500)::DECIMAL(12, 2) / 100)::DECIMAL(12, 2)
@@ -59,7 +71,7 @@ SELECT
     CASE WHEN i % 10007 = 6 THEN 'cancelled' ELSE 'paid' END AS status,
     i % 25 = 0 AS is_refund,
     NULL::VARCHAR AS refund_of
-FROM range({lines}) AS line(i)
+FROM placed
 """
 
 

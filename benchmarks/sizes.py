@@ -3,12 +3,15 @@
 Each side is a process of its own, in turn, on the shop of `benchmarks/cleaning.py` with five lines
 a customer. `cleaning and summaries` is all that a report asks of the engine, under a memory limit;
 its baseline is the plain DuckDB of that benchmark. Then `customer_states` alone, from the orders:
-by this workbook (cleaning not counted), by SQL written for it, by pandas, and by the summary
-functions of lifetimes and pymc-marketing in environments of their own, made at first use. Last the
-model of notebook 04: fitted on the distinct states, and every customer scored and written by the
-engine. Quoted are medians of the clock and the peak memory of the process.
+by this workbook (cleaning not counted), by SQL written for the same result, by pandas, and by the
+summary functions of lifetimes and pymc-marketing in environments of their own, made at first use;
+those read the file with pandas, as their guides do, and once more with DuckDB doing that for them.
+Last the model of notebook 04: fitted on the distinct states, and every customer scored and written
+by the engine. Quoted are medians of the clock and the peak memory of the process.
 
     python benchmarks/sizes.py --sizes 1000000,10000000 --runs 3
+
+What was measured is kept under `work/`, so that one size can be measured at a time.
 """
 
 import json
@@ -19,6 +22,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -27,7 +32,9 @@ from cleaning import baseline, generate
 
 _ROOT = Path(__file__).resolve().parent.parent
 _TARGET = _ROOT / "reports" / "benchmarks" / "sizes.md"
-_LINES_A_CUSTOMER = 5
+_KEPT = _ROOT / "work" / "sizes.json"
+# Customers to draw from; three in four of them buy, which makes five lines for each who does.
+_CUSTOMERS_A_LINE = 0.27
 _MONTH, _END = "2024-12", "2024-12-31"
 _MEMORY = "4GB"
 _OPTIONS = {
@@ -38,10 +45,27 @@ _PEERS = {
     "lifetimes": ("lifetimes==0.11.3", "setuptools<81", "click", "duckdb", "pyarrow"),
     "pymc-marketing": ("pymc-marketing", "click", "duckdb", "pyarrow"),
 }
-_DAYS_SQL = """
-SELECT customer_id AS id, CAST(ordered_at AS DATE) AS day
-FROM read_parquet('{file}') WHERE customer_id IS NOT NULL AND revenue > 0
+_SALES = """
+FROM read_parquet('{file}') WHERE customer_id IS NOT NULL AND revenue IS NOT NULL
   AND ordered_at < TIMESTAMP '2025-01-01' AND currency = 'EUR' AND status = 'paid'
+"""
+_DAYS_SQL = f"SELECT customer_id AS id, CAST(ordered_at AS DATE) AS day {_SALES} AND revenue > 0"
+# The same answer as customer_states: what was given back nets its day, channels are told apart.
+_STATES_SQL = f"""
+WITH days AS (
+    SELECT customer_id AS id, CAST(ordered_at AS DATE) AS day, sum(revenue) AS revenue,
+        bool_or(NOT is_refund) AS ordered, bool_or(is_refund) AS returned,
+        min(channel) FILTER (NOT is_refund) AS channel
+    {_SALES} GROUP BY ALL
+), bought AS (
+    SELECT *, ordered AND NOT (returned AND revenue <= 0) AS counts FROM days
+), histories AS (
+    SELECT min(day) FILTER (counts) AS first_day, max(day) FILTER (counts) AS last_day,
+        count(*) FILTER (counts) - 1 AS frequency, arg_min(channel, day) FILTER (ordered) AS segment
+    FROM bought GROUP BY id
+)
+SELECT frequency, first_day, last_day, segment, count(*) AS n FROM histories
+WHERE first_day IS NOT NULL GROUP BY ALL
 """
 
 
@@ -76,17 +100,12 @@ def states(folder: Path) -> dict:
 
 def plain_sql(folder: Path) -> dict:
     """Give the same by one statement written for it."""
-    days = _DAYS_SQL.format(file=folder / "orders.parquet")
-    found = duckdb.sql(
-        f"SELECT frequency, first_day, last_day, count(*) AS n FROM (SELECT id, min(day) AS "
-        f"first_day, max(day) AS last_day, count(*) - 1 AS frequency FROM (SELECT DISTINCT * FROM "
-        f"({days})) GROUP BY id) GROUP BY ALL"
-    ).df()
+    found = duckdb.sql(_STATES_SQL.format(file=folder / "orders.parquet")).df()
     return {"customers": int(found["n"].sum()), "states": len(found)}
 
 
-def frames(folder: Path) -> dict:
-    """Give the same in pandas."""
+def _days(folder: Path):
+    """Read the days on which customers bought with pandas: customer and day of each line."""
     import pandas as pd
 
     columns = ["customer_id", "ordered_at", "revenue", "currency", "status"]
@@ -94,28 +113,36 @@ def frames(folder: Path) -> dict:
     rows = rows[rows["customer_id"].notna() & (rows["revenue"] > 0)]
     rows = rows[(rows["currency"] == "EUR") & (rows["status"] == "paid")]
     rows = rows[rows["ordered_at"] < "2025-01-01"]
-    days = pd.DataFrame({"id": rows["customer_id"], "day": rows["ordered_at"].dt.normalize()})
-    each = days.drop_duplicates().groupby("id")["day"].agg(["min", "max", "size"])
+    return pd.DataFrame({"id": rows["customer_id"], "day": rows["ordered_at"].dt.normalize()})
+
+
+def _ready_days(folder: Path):
+    """Give the same frame, read by DuckDB."""
+    return duckdb.sql(_DAYS_SQL.format(file=folder / "orders.parquet")).df()
+
+
+def frames(folder: Path) -> dict:
+    """Give first and last day and frequency in pandas, without refunds or channels."""
+    each = _days(folder).drop_duplicates().groupby("id")["day"].agg(["min", "max", "size"])
     found = each.groupby(["size", "min", "max"]).size()
     return {"customers": len(each), "states": len(found)}
 
 
-def lifetimes(folder: Path) -> dict:
+def lifetimes(folder: Path, read: Callable = _days) -> dict:
     """Give frequency, recency and T by lifetimes."""
     from lifetimes.utils import summary_data_from_transaction_data
 
-    days = duckdb.sql(_DAYS_SQL.format(file=folder / "orders.parquet")).df()
     found = summary_data_from_transaction_data(
-        days, "id", "day", observation_period_end=_END, freq="D"
+        read(folder), "id", "day", observation_period_end=_END, freq="D"
     )
     return {"customers": len(found)}
 
 
-def pymc_marketing(folder: Path) -> dict:
+def pymc_marketing(folder: Path, read: Callable = _days) -> dict:
     """Give frequency, recency and T by pymc-marketing."""
     from pymc_marketing.clv import rfm_summary
 
-    days = duckdb.sql(_DAYS_SQL.format(file=folder / "orders.parquet")).df().assign(value=1.0)
+    days = read(folder).assign(value=1.0)
     found = rfm_summary(days, "id", "day", "value", observation_period_end=_END, time_unit="D")
     return {"customers": len(found)}
 
@@ -149,22 +176,27 @@ def scored(folder: Path) -> dict:
     }  # fmt: skip
 
 
+_OWN = "cleaning and summaries"
 _SIDES = {
-    "baseline": baseline, "cleaning and summaries": whole, "this workbook": states,
+    "baseline": baseline, _OWN: whole, "this workbook": states,
     "plain SQL": plain_sql, "pandas": frames, "lifetimes": lifetimes,
-    "pymc-marketing": pymc_marketing, "scored": scored,
+    "lifetimes fed by DuckDB": partial(lifetimes, read=_ready_days),
+    "pymc-marketing": pymc_marketing,
+    "pymc-marketing fed by DuckDB": partial(pymc_marketing, read=_ready_days),
+    "scored": scored,
 }  # fmt: skip
 
 
 def python_of(side: str) -> str:
     """Give the interpreter of a side: this one, or that of a peer's own environment."""
-    if side not in _PEERS:
+    peer = side.split()[0]
+    if peer not in _PEERS:
         return sys.executable
-    folder = _ROOT / "work" / side
+    folder = _ROOT / "work" / peer
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", *_PEERS[side]]
+        install = [str(python), "-m", "pip", "install", "--quiet", *_PEERS[peer]]
         subprocess.run(install, check=True)
     return str(python)
 
@@ -183,7 +215,7 @@ def measured(side: str, folder: Path) -> dict | None:
 
 def one_size(place: Path, lines: int, runs: int, sides: list[str]) -> dict[str, list[dict]]:
     """Measure every side on a shop of so many lines, in turn."""
-    generate(place, lines, lines // _LINES_A_CUSTOMER)
+    generate(place, lines, round(lines * _CUSTOMERS_A_LINE))
     settings = place / "shop.toml"
     if "memory_limit" not in settings.read_text(encoding="utf-8"):
         limit = f'memory_limit = "{_MEMORY}"\n'
@@ -216,31 +248,35 @@ def main(sizes: str, runs: int, sides: str, side: str | None, folder: str) -> No
         click.echo(json.dumps({**cost, **found}))
         return
     with tempfile.TemporaryDirectory() as scratch:
-        found = {}
-        for lines in map(int, sizes.split(",")):
-            place = Path(folder or scratch) / str(lines)
-            found[lines] = one_size(place, lines, runs, sides.split(","))
+        found = json.loads(_KEPT.read_text("utf-8")) if _KEPT.is_file() else {}
+        for lines in sizes.split(","):
+            place = Path(folder or scratch) / lines
+            found[lines] = one_size(place, int(lines), runs, sides.split(","))
             if not folder:
                 shutil.rmtree(place)
-    _TARGET.write_text(page(found, runs), encoding="utf-8")
+            _KEPT.parent.mkdir(exist_ok=True)
+            _KEPT.write_text(json.dumps(found), encoding="utf-8")
+    by_size = {int(lines): found[lines] for lines in sorted(found, key=int)}
+    _TARGET.write_text(page(by_size), encoding="utf-8")
 
 
-def page(found: dict[int, dict[str, list[dict]]], runs: int) -> str:
+def page(found: dict[int, dict[str, list[dict]]]) -> str:
     """Write the page: seconds and memory of each side at each size, and the ratios asked of it."""
     lines = [
         "# Cleaning and every summary, by size",
         "",
-        f"Order lines of a simulated shop, {_LINES_A_CUSTOMER} a customer; each side a process of",
-        f"its own with its imports, in turn, medians of at most {runs}; DuckDB"
-        f" {duckdb.__version__},",
-        f'`memory_limit = "{_MEMORY}"`. Made by `make bench-sizes`.',
+        "Order lines of a simulated shop, five a customer; each side a process of its own with its",
+        f"imports, in turn, medians of the runs; DuckDB {duckdb.__version__},"
+        f' `memory_limit = "{_MEMORY}"`.',
+        "Made by `make bench-sizes`. `customer_states` of this workbook begins with clean tables",
+        "and ends with the frame; pandas and the libraries know neither refunds nor channels.",
         "",
-        "| lines | what | seconds | processor seconds | microseconds a line "
+        "| lines | what | runs | seconds | processor seconds | microseconds a line "
         "| against plain DuckDB | peak memory |",
-        "|---:|---|---:|---:|---:|---:|---:|",
+        "|---:|---|---:|---:|---:|---:|---:|---:|",
     ]
-    against = {"cleaning and summaries": "baseline"} | dict.fromkeys(
-        ("this workbook", "pandas", *_PEERS), "plain SQL"
+    against = {_OWN: "baseline"} | dict.fromkeys(
+        [side for side in _SIDES if side not in ("baseline", _OWN, "scored")], "plain SQL"
     )
     for size, sides in found.items():
         seconds = {k: statistics.median(c["seconds"] for c in v) for k, v in sides.items() if v}
@@ -248,14 +284,14 @@ def page(found: dict[int, dict[str, list[dict]]], runs: int) -> str:
             if side == "scored":
                 continue
             if not costs:
-                lines.append(f"| {size:,} | {_name(side)} | failed | | | | |")
+                lines.append(f"| {size:,} | {_name(side)} | 0 | failed | | | | |")
                 continue
             base = seconds.get(against.get(side, ""))
             ratio = f"{seconds[side] / base:.2f}" if base else ""
             peak = max(cost["peak"] for cost in costs)
             cpu = statistics.median(cost["cpu"] for cost in costs)
             lines.append(
-                f"| {size:,} | {_name(side)} | {seconds[side]:.1f} | {cpu:.1f} "
+                f"| {size:,} | {_name(side)} | {len(costs)} | {seconds[side]:.1f} | {cpu:.1f} "
                 f"| {seconds[side] / size * 1e6:.2f} | {ratio} | {peak:.2f} GB |"
             )
     scores = {size: sides["scored"][0] for size, sides in found.items() if sides.get("scored")}
@@ -277,7 +313,7 @@ def page(found: dict[int, dict[str, list[dict]]], runs: int) -> str:
     slow = {
         size: sorted(each.items(), key=lambda pair: -pair[1])[:8]
         for size, sides in found.items()
-        for each in [run["each"] for run in sides.get("cleaning and summaries", [])[:1]]
+        for each in [run["each"] for run in sides.get(_OWN, [])[:1]]
     }
     for size, each in slow.items():
         told = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in each)
@@ -286,7 +322,7 @@ def page(found: dict[int, dict[str, list[dict]]], runs: int) -> str:
 
 
 def _name(side: str) -> str:
-    return side if side in ("baseline", "cleaning and summaries") else f"customer_states, {side}"
+    return side if side in ("baseline", _OWN) else f"customer_states, {side}"
 
 
 if __name__ == "__main__":

@@ -6,13 +6,33 @@ from pathlib import Path
 
 import duckdb
 import ibis
+from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
 from ibis.expr import types as ir
+from sqlglot import expressions as sge
 
 from helpers.contract.shop import Shop
 
 LETTER = r"\p{L}"
 # A dictionary helps columns of few words; the search for one in all others takes its time.
 _MOST_WORDS = 5000
+# A named part of a query that holds none of these only picks rows and columns.
+_WORK = (sge.Join, sge.Group, sge.Distinct, sge.SetOperation, sge.Window, sge.AggFunc)
+
+
+class _Compiler(DuckDBCompiler):
+    """Have what only picks rows and columns of a file read anew, each time with its own columns.
+
+    Used twice in a query, DuckDB would keep it in memory whole: of order lines, gigabytes.
+    """
+
+    __slots__ = ()
+
+    def to_sqlglot(self, expr, **options):
+        query = super().to_sqlglot(expr, **options)
+        for part in query.ctes:
+            if not part.this.find(*_WORK):
+                part.set("materialized", False)
+        return query
 
 
 def connect(shop: Shop):
@@ -25,6 +45,7 @@ def connect(shop: Shop):
     if shop.spill_directory:
         options["temp_directory"] = str(shop.spill_folder)
     con = ibis.duckdb.connect(**options)
+    con.compiler = _Compiler()
     con.raw_sql("SET TimeZone = 'UTC'")
     # In a notebook without widgets there is no progress bar, and switching it off is refused.
     with contextlib.suppress(duckdb.InvalidInputException):

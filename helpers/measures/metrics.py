@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 from helpers import catalog
 from helpers.catalog import Measure
@@ -49,7 +49,7 @@ def wilson(successes: object, n: object, *, level: float = 0.95) -> Interval:
     """
     k, n = (np.asarray(x, dtype=float) for x in (successes, n))
     n = np.where(n > 0, n, np.nan)
-    z2 = stats.norm.ppf((1 + level) / 2) ** 2
+    z2 = ndtri((1 + level) / 2) ** 2
     p = k / n
     center = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = np.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n**2))) / (1 + z2 / n)
@@ -88,13 +88,13 @@ def mean_interval(
     dof = np.maximum(n - 1, 1)
     se = np.sqrt(spread / dof / n)
     if cubes is None:
-        up = down = stats.t.ppf((1 + level) / 2, dof)
+        up = down = stdtrit(dof, (1 + level) / 2)
     else:
         third = np.asarray(cubes, dtype=float) - 3 * mean * squares + 2 * n * mean**3
         # The sample's own skewness is too small; with two customers there is none.
         skew = third / n / (spread / n) ** 1.5 * np.sqrt(n * (n - 1)) / np.maximum(n - 2, 1)
         worth = dof if one_step else _effective(skew, dof)
-        up, down = _unskewed(skew, n, stats.t.ppf((1 + level) / 2, worth))
+        up, down = _unskewed(skew, n, stdtrit(worth, (1 + level) / 2))
     return Interval(mean, se, mean - down * se, mean + up * se)
 
 
@@ -133,7 +133,7 @@ def ratio_interval(
     spread = np.where((n > 1) & (spread > 1e-12 * (np.abs(aa) + ratio**2 * bb)), spread, np.nan)
     dof = np.maximum(n - 1, 1)
     se = np.sqrt(spread / dof * n) / b
-    half = stats.t.ppf((1 + level) / 2, dof) * se
+    half = stdtrit(dof, (1 + level) / 2) * se
     return Interval(ratio, se, ratio - half, ratio + half)
 
 

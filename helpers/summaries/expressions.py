@@ -47,7 +47,7 @@ def counted_lines(orders: ir.Table) -> ir.Table:
     of_known = ibis.ifelse(linked.sold_known.isnull(), linked.margin, refund)
     refunded = linked.mutate(day=linked.sold_day.fill_null(linked.order_date), margin=of_known)
     kept = ("customer_id", "day", "order_id", "is_refund", "quantity", "revenue", "margin",
-            "order_cost", "event_date", "known_date")  # fmt: skip
+            "order_cost", "channel", "event_date", "known_date")  # fmt: skip
     return ibis.union(
         sales.mutate(day=sales.order_date).select(kept), refunded.select(kept), distinct=False
     )
@@ -117,7 +117,7 @@ def purchase_days(days: ir.Table) -> ir.Table:
     return days.filter((days.orders > 0) & ~returned)
 
 
-def customer_facts(days: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+def customer_facts(orders: ir.Table, customers: ir.Table) -> ir.Table:
     """One row per customer: first order day, channel, and the model's counts.
 
     ``cohort_day`` is the day of the first order, missing for a customer known from refunds only.
@@ -125,37 +125,39 @@ def customer_facts(days: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.
     last purchase day (missing where everything was given back); ``spend_frequency`` and
     ``total_spend`` cover repeat days with spend above zero. The channel is the customer's
     acquisition channel, else that of the first order.
+
+    From the lines at once, so that histories cost two groupings, whatever else is known of a day.
     """
-    ordered = days.filter(days.orders > 0)
-    cohort = ordered.group_by("customer_id").aggregate(cohort_day=ordered.day.min())
-    bought = purchase_days(days)
-    bounds = bought.group_by("customer_id").aggregate(
-        first_day=bought.day.min(), last_day=bought.day.max(), frequency=bought.count() - 1
+    lines = counted_lines(orders)
+    sale, day = ~lines.is_refund, ("customer_id", "day")
+    days = lines.group_by(*day).aggregate(
+        revenue=lines.revenue.sum().cast("int64"),
+        ordered=sale.any(),
+        given_back=(lines.is_refund & (lines.revenue < 0)).any(),
+        channel=lines.channel.min(where=sale).fill_null("unknown"),
     )
-    repeat = bought.join(bounds.select("customer_id", "first_day"), "customer_id")
-    repeat = repeat.filter((repeat.day > repeat.first_day) & (repeat.revenue > 0))
-    spend = repeat.group_by("customer_id").aggregate(
-        spend_frequency=repeat.count(), total_spend=repeat.revenue.sum()
-    )
-    sales = orders.filter(~orders.is_refund)
-    first_lines = sales.join(cohort, "customer_id")
-    first_lines = first_lines.filter(first_lines.order_date == first_lines.cohort_day)
-    ordered_by = first_lines.group_by("customer_id").aggregate(
-        first_channel=first_lines.channel.min()
+    days = days.mutate(bought=days.ordered & ~(days.given_back & (days.revenue <= 0)))
+    spent = days.bought & (days.revenue > 0)
+    facts = days.group_by("customer_id").aggregate(
+        cohort_day=days.day.min(where=days.ordered),
+        ordered_by=days.channel.argmin(days.day, where=days.ordered),
+        first_day=days.day.min(where=days.bought),
+        last_day=days.day.max(where=days.bought),
+        purchases=days.count(where=days.bought),
+        spends=days.count(where=spent),
+        spend=days.revenue.sum(where=spent).fill_null(0),
+        first_spend=days.revenue.argmin(days.day, where=days.bought).fill_null(0),
     )
     known = customers.group_by("customer_id").aggregate(
         known_channel=customers.acquisition_channel.min()
     )
-    every = days.select("customer_id").distinct()
-    facts = every.left_join(cohort, "customer_id").drop("customer_id_right")
-    facts = facts.left_join(bounds, "customer_id").drop("customer_id_right")
-    for other in (spend, ordered_by, known):
-        facts = facts.left_join(other, "customer_id").drop("customer_id_right")
+    facts = facts.left_join(known, "customer_id")
     return facts.select(
-        "customer_id", "cohort_day", "first_day", "last_day", "frequency",
-        spend_frequency=facts.spend_frequency.fill_null(0),
-        total_spend=facts.total_spend.fill_null(0),
-        channel=facts.known_channel.fill_null(facts.first_channel).fill_null("unknown"),
+        "customer_id", "cohort_day", "first_day", "last_day",
+        frequency=facts.purchases.nullif(0) - 1,
+        spend_frequency=facts.spends - (facts.first_spend > 0).cast("int64"),
+        total_spend=(facts.spend - ibis.greatest(facts.first_spend, 0)).cast("int64"),
+        channel=facts.known_channel.fill_null(facts.ordered_by).fill_null("unknown"),
     )  # fmt: skip
 
 

@@ -41,7 +41,7 @@ SUMMARIES = {
     "scope": Summary(("orders",), expressions.scope),
     "later_scope": Summary(("later_orders",), expressions.scope),
     "customer_days": Summary(("orders",), expressions.customer_days),
-    "customer_facts": Summary(("customer_days", "orders", "customers"), expressions.customer_facts),
+    "customer_facts": Summary(("orders", "customers"), expressions.customer_facts),
     "customer_states": Summary(("customer_facts",), expressions.customer_states),
     "spend_states": Summary(("customer_facts",), expressions.spend_states),
     "repeat_orders": Summary(
