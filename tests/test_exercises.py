@@ -15,10 +15,11 @@ from click.testing import CliRunner
 from helpers import show
 from helpers.__main__ import main
 from helpers.contract.shop import ROOT
-from helpers.course import truths
+from helpers.course import checks, truths
 from helpers.course.answers import Mistake, Task, judge, tolerance
 from helpers.course.checks import EXERCISES, verdict
 from helpers.errors import UsageError
+from helpers.measures.metrics import Estimate
 from helpers.publishing.notebook_files import read_parameters
 from helpers.records import read_notebook
 from helpers.study import open_study
@@ -138,23 +139,24 @@ class TestChecks:
                 continue
             written = {f"{task.answer:.{digits}f}" for digits in (1, 2, 3)}
             written |= {f"{100 * task.answer:.1f}%", f"{task.answer:,.2f}"}
-            words = [task.otherwise, task.asks, *(each.hint for each in task.mistakes)]
+            words = [task.otherwise, *(each.hint for each in task.mistakes)]
             assert not any(number in text for number in written for text in words), name
 
     def test_rounded_answers_are_right(self, tasks):
         digits = {"money": 2, "percent": 3, "ratio": 2, "months": 1, "count": 0}
         for name, task in tasks.items():
-            if task.unit != "word" and name not in ("share_out", "consent_now"):
+            if task.unit != "word" and name not in ("share_out", "consent_now", "to_target"):
                 assert judge(task, round(task.answer, digits[task.unit]), "EUR").right, name
         assert judge(tasks["share_out"], round(tasks["share_out"].answer, 4)).right
         assert judge(tasks["consent_now"], round(tasks["consent_now"].answer, 3)).right
+        assert judge(tasks["to_target"], round(tasks["to_target"].answer, 4)).right
 
-    TASK = Task("a share", 0.25, "percent", (Mistake(0.5, "Twice."),), "Think again.", "Well done.")
+    TASK = Task(0.25, "percent", (Mistake(0.5, "Twice."),), "Think again.", "Well done.")
 
     @pytest.mark.parametrize(
         ("given", "said"),
         [
-            (..., "Fill in. In place of the dots: a share."),
+            (..., "Fill in. In place of the dots: a share, such as 0.25."),
             (0.25, "Right: 25.0%"),
             (pd.Series([0.25]), "Right"),
             (0.5, "Twice."),
@@ -162,7 +164,10 @@ class TestChecks:
             (-0.25, "the sign is not"),
             (0.4, "too high. Think again."),
             (0.1, "too low. Think again."),
+            (0.2505 + 0.001, "Nearly: less than a hundredth off."),
             (pd.Series([0.2, 0.3]), "This holds 2 values"),
+            (Estimate(0.25, 0.2, 0.3, 100), "Take the one figure that is asked"),
+            (pd.DataFrame({"index": [0.25]}).index, "in brackets"),
             ("25%", "This is text"),
             (np.nan, "not a finite number"),
             (None, "This is no number"),
@@ -174,6 +179,9 @@ class TestChecks:
 
     def test_words(self, tasks):
         assert "A word in quotes" in judge(tasks["loyalty"], 1).text
+        assert "one of yes, no, in quotes" in judge(tasks["loyalty"], ...).text
+        assert judge(tasks["loyalty"], "No.").right
+        assert judge(tasks["most_loyal"], tasks["most_loyal"].answer.replace("_", " ")).right
         assert "one of: yes, no" in judge(tasks["loyalty"], "maybe").text
         assert judge(tasks["weakest"], " Social ").right
 
@@ -195,6 +203,22 @@ class TestTruth:
         assert table["simulator"].tolist()[0] == "answer first"
         assert table["simulator"].tolist()[1] == "4,630"
         assert table["difference"].tolist()[1] == "-630"
+
+    def test_a_row_opens_when_its_check_has_passed(self, study, tasks, monkeypatch):
+        tables = []
+        monkeypatch.setattr(checks, "show_table", lambda table, **_: tables.append(table))
+        right = float(tasks["effect"].answer)
+        checks.reveal(study, effect=pd.Series([right]), net_gain=1e6, naive_loyalty=4.0, loyalty=...)
+        checks.reveal(study, effect=right, net_gain=1e6, naive_loyalty=4.0, loyalty="no")
+        assert [list(table["yours"] == "open") for table in tables] == [
+            [False, True, True],
+            [False, True, False],
+        ]
+        assert tables[0]["simulator"].tolist()[1:] == ["answer first"] * 2
+
+    def test_shares_differ_by_points(self, study, tasks):
+        table = truths.beside_truth(study, {"consent_given": tasks["consent_given"].answer})
+        assert table["difference"].str.endswith(" points").all()
 
     def test_only_what_is_known(self, study, make_shop):
         with pytest.raises(UsageError, match="no true value for 'x'"):

@@ -17,6 +17,11 @@ from helpers.written import by_unit
 # Half of the last digit that a reader would write, and a little for rounding on the way.
 _CLOSE = {"money": 0.0051, "percent": 0.00051, "count": 0.51, "ratio": 0.0051, "months": 0.051}
 _RELATIVE = 1e-4
+_NEARLY = 0.01
+_KINDS = {
+    "money": "an amount of money", "percent": "a share, such as 0.25", "count": "a number",
+    "ratio": "a number", "months": "a number of months",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,19 +36,24 @@ class Mistake:
 class Task:
     """One question of an exercise.
 
-    ``asks`` says what belongs in place of the dots; ``answer`` is what the solution finds, a number
-    in ``unit`` (money, percent as a share, count, ratio, months) or one of the words in ``asks``
-    (unit word); ``otherwise`` is the hint where no typical mistake fits; ``lesson`` is what a right
-    answer teaches; ``close`` is how far off counts as right, by default the last digit shown.
+    ``answer`` is what the solution finds, a number in ``unit`` (money, percent as a share, count,
+    ratio, months) or one of ``words`` (unit word); ``otherwise`` is the hint where no typical
+    mistake fits; ``lesson`` is what a right answer teaches; ``close`` is how far off counts as
+    right, by default the last digit shown.
     """
 
-    asks: str
     answer: float | str
     unit: str
     mistakes: tuple[Mistake, ...]
     otherwise: str
     lesson: str
     close: float = 0.0
+    words: str = ""
+
+    @property
+    def asks(self) -> str:
+        """Say what kind of answer belongs in place of the dots, and nothing of the way to it."""
+        return f"one of {self.words}, in quotes" if self.unit == "word" else _KINDS[self.unit]
 
 
 @dataclass(frozen=True)
@@ -81,18 +91,22 @@ def judge(task: Task, given: Any, currency: str = "") -> Verdict:
 
 def _judge_word(task: Task, given: Any) -> Verdict:
     if not isinstance(given, str):
-        return Verdict(False, f"**Not yet.** A word in quotes is needed: {task.asks}.")
-    word = given.strip().lower()
+        return Verdict(False, f"**Not yet.** A word in quotes is needed: {task.words}.")
+    word = given.strip(" .!").lower().replace(" ", "_")
     if word == str(task.answer).lower():
         return Verdict(True, f"**Right: {task.answer}.** {task.lesson}")
     for mistake in task.mistakes:
         if word == str(mistake.value).lower():
             return Verdict(False, f"**Not yet.** {mistake.hint}")
-    return Verdict(False, f"**Not yet.** {task.otherwise} The answer is one of: {task.asks}.")
+    return Verdict(False, f"**Not yet.** {task.otherwise} The answer is one of: {task.words}.")
 
 
 def _one_number(given: Any) -> float | str:
     """Give an answer as a number, or the sentence that says why it is none."""
+    if hasattr(given, "value") and hasattr(given, "low"):
+        return "This is a whole result, with its interval. Take the one figure that is asked."
+    if isinstance(given, pd.Index):
+        return 'This is the index of a frame. A column of that name is `["index"]`, in brackets.'
     if isinstance(given, pd.DataFrame | pd.Series | np.ndarray | list | tuple) and np.size(given):
         if np.size(given) > 1:
             return (
@@ -121,5 +135,10 @@ def _hint(task: Task, number: float) -> str:
         return "Give a share, not percent: a quarter is 0.25."
     if abs(number + answer) <= close:
         return "The size is right, the sign is not: what is taken from what?"
+    if abs(number - answer) <= _NEARLY * abs(answer):
+        return (
+            "Nearly: less than a hundredth off. Do not round on the way; if you did not, look once "
+            f"more at what is divided by what. {task.otherwise}"
+        )
     side = "too high" if number > answer else "too low"
     return f"This is {side}. {task.otherwise}"

@@ -17,7 +17,6 @@ def effect(study: Study) -> Task:
     arms = trial.arms()
     control, voucher = arms["control"], arms["voucher"]
     return Task(
-        "margin per assigned customer with the voucher, less that of control",
         _read(trial, "voucher").value,
         "money",
         (
@@ -26,6 +25,9 @@ def effect(study: Study) -> Task:
             Mistake(voucher["margin"] / voucher["converted"]
                     - control["margin"] / control["converted"], "This is per buyer. Buyers were "
                     "not drawn by chance: divide by all who were assigned."),
+            Mistake(voucher["margin"] / voucher["orders"] - control["margin"] / control["orders"],
+                    "This is per order. Who orders was not drawn by chance: divide by all who "
+                    "were assigned."),
             Mistake(voucher["margin"] - control["margin"], "These are sums of arms of different "
                     "size. Per customer first."),
             Mistake(-_read(trial, "voucher").value, "Voucher less control, not the other way "
@@ -43,9 +45,8 @@ def net_gain(study: Study) -> Task:
     trial = load_trials(study)["winback"]
     plain, each = _read(trial, "voucher").value, trial.cost_each("voucher")
     fixed = trial.fixed_cost("voucher") / trial.arms()["voucher"]["n"]
-    everyone = sum(arm["n"] for arm in trial.arms().values())
+    everyone, voucher = sum(arm["n"] for arm in trial.arms().values()), trial.arms()["voucher"]
     return Task(
-        "that effect less the cost of a voucher and less its part of the fixed cost",
         plain - each - fixed,
         "money",
         (
@@ -57,6 +58,10 @@ def net_gain(study: Study) -> Task:
             Mistake(plain - each - trial.fixed_cost("voucher") / everyone, "Control got no voucher "
                     "and carries none of its cost."),
             Mistake(plain, "No cost is taken off yet."),
+            Mistake(voucher["margin"] / voucher["n"] - each - fixed, "This starts from all that "
+                    "customers with the voucher brought. Start from what it added."),
+            Mistake(plain - each * voucher["converted"] / voucher["n"] - fixed, "The cost of a "
+                    "voucher here is that of each one handed out, used or not."),
         ),
         "`trial.cost_each(arm)` is per customer, `trial.fixed_cost(arm)` for the whole arm.",
         "A campaign earned its cost if this is above zero, not if it sold something.",
@@ -67,7 +72,6 @@ def lowest(study: Study) -> Task:
     """The lower end of the interval of that effect."""
     found = _read(load_trials(study)["winback"], "voucher")
     return Task(
-        "the lower end of the 95% interval of the effect on margin per customer",
         found.low,
         "money",
         (
@@ -88,7 +92,6 @@ def flash(study: Study) -> Task:
     trial = load_trials(study)["flash_sale"]
     early = _read(trial, "flash", window=14)
     return Task(
-        "the effect of the flash sale on margin per customer at the end of its declared window",
         _read(trial, "flash").value,
         "money",
         (
@@ -101,7 +104,8 @@ def flash(study: Study) -> Task:
             Mistake(_read(trial, "flash", "revenue", 14).value, "This is revenue, and read when "
                     "the sale ended."),
         ),
-        "`trial.arms()` without a number gives the declared window.",
+        "`trial.arms()` without a number gives the declared window; take the value of the "
+        "difference in margin, before any cost.",
         "A sale that moves orders to an earlier day shows a gain that later weeks take back.",
     )  # fmt: skip
 
@@ -109,7 +113,6 @@ def flash(study: Study) -> Task:
 def loyalty(study: Study) -> Task:
     """Whether the loyalty letter's difference may be read as an effect."""
     return Task(
-        "yes, no",
         "yes" if load_trials(study)["loyalty_mail"].randomized else "no",
         "word",
         (
@@ -120,6 +123,7 @@ def loyalty(study: Study) -> Task:
         "Were the customers who got the letter drawn by chance?",
         "Good customers were written to, and good customers buy. The interval is narrow and still "
         "beside the point: it holds chance, not the choice.",
+        words="yes, no",
     )  # fmt: skip
 
 

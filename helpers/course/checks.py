@@ -1,5 +1,6 @@
 """What an exercise calls: `check` an answer, and `reveal` the truth at the end."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from helpers.course import campaigns, cohorts, first, forecasts, intake, months, truths, values
@@ -34,9 +35,20 @@ def check(study: Study, name: str, answer: Any) -> None:
 
 
 def reveal(study: Study, **answers: Any) -> None:
-    """Show answers beside what the simulator really did."""
-    table = truths.beside_truth(study, answers)
+    """Show answers beside what the simulator really did, each once its check has passed."""
+    opened = {known.task for known in truths.TRUTHS.values()}
+    rows = {name: _passed(study, name, answers) for name in answers if name not in opened}
+    table = truths.beside_truth(study, rows)
     if (table["yours"] == "open").all():
         say("Answer the tasks first; what the simulator really did is then shown here.")
         return
     show_table(table, caption="Your figures, and what the simulator really did", name="truth")
+
+
+def _passed(study: Study, name: str, answers: Mapping[str, Any]) -> Any:
+    """Give an answer as it is shown, or dots while it, or the task that it waits for, is open."""
+    known = truths.TRUTHS.get(name)
+    task = known.task if known and known.task else name
+    is_task = any(task in tasks for tasks in EXERCISES.values())
+    right = not is_task or verdict(study, task, answers.get(task, ...)).right
+    return answers[name] if right else ...

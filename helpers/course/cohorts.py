@@ -30,7 +30,6 @@ def month_1(study: Study) -> Task:
     """Share of customers who buy in the calendar month after their first order."""
     whole, every = by_month(study, 1)
     return Task(
-        "customers active in month 1 / customers of cohorts that have lived through it",
         whole["active"].sum() / whole["customers"].sum(),
         "percent",
         (
@@ -51,7 +50,6 @@ def month_12(study: Study) -> Task:
     whole, every = by_month(study, 12)
     early, _ = by_month(study, 1)
     return Task(
-        "customers active in month 12 / customers of cohorts that have lived through it",
         whole["active"].sum() / whole["customers"].sum(),
         "percent",
         (
@@ -76,7 +74,6 @@ def orders_year(study: Study) -> Task:
     every = rows[(rows["age_unit"] == "horizon") & (rows["dimension"] == "all")]
     every = every[every["age"] <= YEAR]
     return Task(
-        "orders per customer by day 365, the first one included",
         old["orders"].sum() / number,
         "ratio",
         (
@@ -84,6 +81,9 @@ def orders_year(study: Study) -> Task:
                     "Cohorts that have not lived a year are in it."),
             Mistake(old["orders"].sum() / number - 1, "These are repeat orders. Count the first "
                     "one, too."),
+            Mistake((old.groupby("cohort")["orders"].sum()
+                     / old.groupby("cohort")["customers"].first()).mean(), "This is the mean over "
+                    "cohorts. A small cohort counts as much as a large one: divide sum by sum."),
             Mistake(old["orders"].sum() / old["customers"].sum(), "Each cohort stands in several "
                     "rows. Count its customers once."),
         ),
@@ -98,7 +98,6 @@ def most_loyal(study: Study) -> Task:
     sums = whole.groupby("value")[["active", "customers"]].sum()
     shares = sums["active"] / sums["customers"]
     return Task(
-        ", ".join(sorted(shares.index)),
         str(shares.idxmax()),
         "word",
         (
@@ -106,9 +105,11 @@ def most_loyal(study: Study) -> Task:
                     "back. Which channel has the highest *share*?"),
             Mistake(str(shares.idxmin()), "This is the channel with the lowest share."),
         ),
-        "Divide active customers by customers, channel by channel.",
+        "Divide active customers by customers, channel by channel: all of them, also those of "
+        "cohorts in which nobody came back.",
         "What a channel's customers do later is known in part on the day they come: that is why "
         "cost per customer is compared channel by channel.",
+        words=", ".join(sorted(shares.index)),
     )  # fmt: skip
 
 
@@ -123,7 +124,6 @@ def payback_social(study: Study) -> Task:
 
     days, from_revenue = crossed("margin"), crossed("revenue")
     return Task(
-        "the age in days at which margin per customer of social has reached its cost",
         days["social"],
         "count",
         (
@@ -131,6 +131,8 @@ def payback_social(study: Study) -> Task:
                     "to be paid, too."),
             Mistake(days["search"], "This is the payback of search."),
             Mistake(days["social"] / 30, "In days: the ages of the table are steps of thirty."),
+            Mistake(days["social"] / 30 + 1, "This is a row of the table. Asked is its age in "
+                    "days."),
         ),
         "Find the first age at which the line of social lies above zero.",
         "Until then each customer of this channel has to be paid for beforehand, and the interval "

@@ -18,7 +18,6 @@ _CAC = SPEND / WON
 def lifetime(study: Study) -> Task:
     """1 / churn: how long a customer stays, in months."""
     return Task(
-        "the mean lifetime in months, 1 / churn",
         _LIFE,
         "months",
         (
@@ -36,7 +35,6 @@ def lifetime(study: Study) -> Task:
 def value_by_hand(study: Study) -> Task:
     """AOV x orders per month x lifetime x margin."""
     return Task(
-        "order value x orders per month x lifetime x margin rate",
         _VALUE,
         "ratio",
         (
@@ -59,7 +57,6 @@ def payback(study: Study) -> Task:
     """CAC / margin per customer and month."""
     monthly = _REVENUE_A_MONTH * MARGIN
     return Task(
-        "months until the margin of a customer reaches what winning one cost",
         _CAC / monthly,
         "months",
         (
@@ -81,7 +78,6 @@ def payback(study: Study) -> Task:
 def click(study: Study) -> Task:
     """Value x share of clicks that become customers."""
     return Task(
-        "the most that a click may cost, value of a customer x share of clicks that become one",
         _VALUE * CLICKS_TO_CUSTOMERS,
         "ratio",
         (
@@ -92,6 +88,8 @@ def click(study: Study) -> Task:
             Mistake(_CAC * CLICKS_TO_CUSTOMERS, "This is what a click did cost, CAC x share. Asked "
                     "is what it may cost."),
             Mistake(_VALUE * CLICKS_TO_CUSTOMERS * 100, "2% is 0.02 as a share."),
+            Mistake(_VALUE / (100 * CLICKS_TO_CUSTOMERS), "Two of a hundred is 0.02 customers a "
+                    "click, not half a customer."),
         ),
         "Out of a hundred clicks, how many customers, and what is each worth?",
         "At this price the clicks earn nothing; what is paid less is profit, months or years "
@@ -107,7 +105,6 @@ def shop_value(study: Study) -> Task:
     number = old.groupby("cohort")["customers"].first().sum()
     all_customers = everybody.groupby("cohort")["customers"].first().sum()
     return Task(
-        "margin per customer by day 365: amount / customers of that row",
         old["margin"].sum() / number,
         "money",
         (

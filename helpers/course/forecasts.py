@@ -33,12 +33,14 @@ def alive(study: Study) -> Task:
     at, fit = fitted(study)
     chance = btyd.p_alive(fit, at)
     return Task(
-        "how many customers the model expects to be active still",
         float((at.n * chance).sum()),
         "count",
         (
             Mistake(float(chance.sum()), "This counts each row once. A row is a state, and `n` "
                     "customers share it."),
+            Mistake(float(at.n[chance > 0.5].sum()), "This counts who is more likely active than "
+                    "not. A chance of 0.6 is not a whole customer, and one of 0.4 not none: sum "
+                    "chances."),
             Mistake(float(at.n.sum()), "These are all customers, active or not."),
             Mistake(float((at.n * chance).sum() / at.n.sum()), "This is the share. How many are "
                     "they?"),
@@ -47,7 +49,6 @@ def alive(study: Study) -> Task:
         "Sum, over the states, the chance to be active times the customers in that state.",
         "Nobody announces leaving. A sum of chances is a good count even where each single one "
         "is unsure.",
-        close=3.0,
     )  # fmt: skip
 
 
@@ -56,7 +57,6 @@ def orders_ahead(study: Study) -> Task:
     at, fit = fitted(study)
     each = btyd.expected_purchases(fit, at, WEEKS)
     return Task(
-        "orders that today's customers will make in the next twelve months",
         _orders(study),
         "count",
         (
@@ -74,7 +74,6 @@ def orders_ahead(study: Study) -> Task:
         "`btyd.expected_purchases(fit, at, weeks)` is per customer of a state; sum it times `n`.",
         "Fewer than last year, and no cause for alarm: customers still to be won are a line of "
         "their own.",
-        close=6.0,
     )  # fmt: skip
 
 
@@ -84,7 +83,6 @@ def margin_ahead(study: Study) -> Task:
     aov = year["revenue"].sum() / year["orders"].sum()
     rate = year["margin"].sum() / year["margin_revenue"].sum()
     return Task(
-        "orders ahead x order value x margin rate, both of the last twelve months",
         orders * aov * rate,
         "money",
         (
@@ -95,12 +93,16 @@ def margin_ahead(study: Study) -> Task:
             Mistake(float(year["margin"].sum()), "This is last year's margin, of all customers "
                     "and with the orders of those who were new."),
             Mistake(float(aov * rate), "This is the margin of one order."),
+            Mistake(orders * (year["revenue"] / year["orders"]).mean()
+                    * (year["margin"] / year["margin_revenue"]).mean(), "These are means of the "
+                    "months' ratios. Sum the twelve months first, then divide."),
+            Mistake(orders * year["margin"].sum() / year["orders"].sum(), "Order value is "
+                    "`revenue` / `orders`: `margin_revenue` is only the part whose cost is known."),
         ),
         "Order value is revenue / orders; the margin rate is margin / margin_revenue; sums of the "
         "twelve months.",
         "What a customer is worth is orders to come times what an order leaves. Cost to serve "
         "comes off next.",
-        close=0.0015 * orders * aov * rate,
     )  # fmt: skip
 
 
@@ -108,13 +110,14 @@ def worth_today(study: Study) -> Task:
     """The same discounted, as if all came in the middle of the year."""
     later = float(margin_ahead(study).answer)
     return Task(
-        "that margin at today's worth, 10% a year, as if all of it came in mid-year",
         later / (1 + RATE) ** 0.5,
         "money",
         (
             Mistake(later / (1 + RATE), "This discounts a whole year, as if all came on its last "
                     "day. Money that comes over the year is half a year away on average."),
             Mistake(later, "This is not discounted."),
+            Mistake(later / (1 + RATE / 2), "Half of the rate for half a year is nearly it. The "
+                    "rate of a year is 1.1 to the power of the years: here a half."),
             Mistake(later * (1 + RATE) ** 0.5, "Money to come is worth less today, not more: "
                     "divide."),
             Mistake(later * (1 - RATE), "A rate of "
@@ -122,7 +125,6 @@ def worth_today(study: Study) -> Task:
         ),
         "Divide by one plus the rate, to the power of the years you wait.",
         "Over one year the rate matters little; over a whole life it decides much.",
-        close=0.0015 * later,
     )  # fmt: skip
 
 

@@ -14,7 +14,6 @@ def taken_out(study: Study) -> Task:
     orders = rules[(rules["table"] == "orders") & rules["action"].isin(["set aside", "left out"])]
     number, faulty = orders["rows"].sum(), orders.loc[orders["action"] == "set aside", "rows"].sum()
     return Task(
-        "order lines that a rule took out",
         float(number),
         "count",
         (
@@ -36,7 +35,6 @@ def share_out(study: Study) -> Task:
     steps = intake.waterfall(study).set_index("step")["revenue"]
     gone = steps.iloc[0] - steps["Clean"]
     return Task(
-        "money taken out by rules / money in the files, as a share",
         gone / steps.iloc[0],
         "percent",
         (
@@ -67,7 +65,6 @@ def consent_now(study: Study) -> Task:
     total = by_channel.sum()
     orders = summaries.load(study, "consent_coverage").groupby("state")["orders"].sum()
     return Task(
-        "customers with consent granted / all customers",
         total["granted"] / total.sum(),
         "percent",
         (
@@ -92,7 +89,6 @@ def consent_given(study: Study) -> Task:
     """Customers who had given consent at some time, withdrawn or not, over all."""
     total = _states(study).sum()
     return Task(
-        "customers who gave consent at some time / all customers",
         (total["granted"] + total["withdrawn"]) / total.sum(),
         "percent",
         (
@@ -112,7 +108,6 @@ def refund_share(study: Study) -> Task:
     refunds, net = periods["refunds"].sum(), periods["revenue"].sum()
     monthly = periods["refunds"] / (periods["revenue"] + periods["refunds"])
     return Task(
-        "refunds / sales before refunds, over the whole history",
         refunds / (net + refunds),
         "percent",
         (

@@ -23,7 +23,6 @@ def per_day(study: Study) -> Task:
     months = _two_years(study)
     now, days = months.iloc[-1], study.end.day
     return Task(
-        "margin of the month / days of the month",
         now["margin"] / days,
         "money",
         (
@@ -45,18 +44,18 @@ def to_target(study: Study) -> Task:
     ratio = months["margin"].iloc[-1] / study.end.day / target
     before = months["margin"].iloc[-2] / (study.start - pd.Timedelta(days=1)).day / target
     return Task(
-        "margin per day / target - 1, as a share (below zero: under the target)",
         ratio - 1,
         "percent",
         (
             Mistake(ratio, "This is the share that was reached. How far from the target is that?"),
             Mistake(1 - ratio, "Under the target is below zero."),
             Mistake(before - 1, "This is the month before."),
+            Mistake(1 - 1 / ratio, "The base of the share is the target, not the month."),
             Mistake((ratio - 1) * target, "This is money a day. Which share of the target is it?"),
         ),
         "Divide by the target, then take one off.",
-        "Close to target. Whether it is a miss or the luck of a month, the next question but one "
-        "says.",
+        "Close to target. Whether it is a miss or the luck of a month, the last question says.",
+        close=0.00015,
     )  # fmt: skip
 
 
@@ -65,7 +64,6 @@ def on_year(study: Study) -> Task:
     revenue = _two_years(study)["revenue"]
     now, year_before = revenue.iloc[-1], revenue.iloc[-13]
     return Task(
-        "revenue of the month / revenue of the same month a year before - 1",
         now / year_before - 1,
         "percent",
         (
@@ -93,14 +91,14 @@ def season(study: Study) -> Task:
     year = _two_years(study)["revenue"].tail(12)
     here = study.end.month
     return Task(
-        "how much the month's calendar month brings, over the mean month of the year around it",
         index[here],
         "ratio",
         (
-            Mistake(year.iloc[-1] / year.mean(), "This is over the mean of the twelve months "
-                    "before, when the shop was smaller: growth is in it. The index takes the year "
+            Mistake(year.iloc[-1] / year.mean(), "This is over the mean of the last twelve "
+                    "months, when the shop was smaller: growth is in it. The index takes the year "
                     "*around* the month."),
             Mistake(index[here - 1] if here > 1 else index[12], "This is the month before."),
+            Mistake(index[here % 12 + 1], "This is the month after."),
             Mistake(index[here] - 1, "This is the distance from one. The index itself is asked."),
             Mistake(year.iloc[-1] / year.iloc[-2], "This is the month over the month before."),
         ),
@@ -111,7 +109,7 @@ def season(study: Study) -> Task:
 
 
 def signals(study: Study) -> Task:
-    """Days of the month beyond the control limits."""
+    """Days of the month beyond the control limits, or in a long run on one side."""
     chart = run_chart.of_month(
         study, summaries.load(study, "periods"), "margin", days=30, weeks=12, target=_target(study)
     )
@@ -121,19 +119,22 @@ def signals(study: Study) -> Task:
         "all days are, in a good month too.",
         int((days["value"] < days["center"]).sum()): "These are days below what the weeks before "
         "lead to expect. That alone is no signal.",
-        int(days["run"].sum()): "These are days in a long run on one side. Asked are days beyond a "
-        "limit.",
+        int(
+            days["outside"].sum()
+        ): "These are days beyond a limit. A long run on one side is news, "
+        "too: its column is `run`.",
+        int((days["outside"] & days["run"]).sum()): "These are days that are both. Asked are days "
+        "that are one or the other.",
         len(days): "These are all days.",
     }
-    answer = int(np.sum(days["outside"]))
+    answer = int(np.sum(days["outside"] | days["run"]))
     return Task(
-        "how many days of the month lie beyond a control limit",
         float(answer),
         "count",
         tuple(Mistake(float(n), hint) for n, hint in wrong.items() if n != answer),
-        "Count where the column `outside` is true.",
-        "Below target half of the time, and no day that asks for a cause of its own. The long run "
-        "on one side says more than any single day.",
+        "Count the days where `outside` or `run` is true, each once.",
+        "A day beyond a limit asks for a cause of its own. A long run on one side says more than "
+        "any single day: what the weeks before led to expect no longer holds.",
     )
 
 

@@ -8,21 +8,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from helpers.errors import UsageError
 from helpers.study import Study
-from helpers.written import alike, by_unit
+from helpers.written import alike, by_unit, fixed
 
 
 @dataclass(frozen=True)
 class Truth:
-    """A true value: what it is, where it stands in truth.toml, its unit, and what to mind."""
+    """A true value: what it is, where it stands in truth.toml, its unit, and what to mind.
+
+    ``task`` names the task that opens it, where that is another than its own.
+    """
 
     what: str
     find: Callable[[Mapping], float | str]
     unit: str
     mind: str = ""
+    task: str = ""
 
 
 def _effect(test: str, arm: str) -> Callable[[Mapping], float]:
@@ -83,6 +88,7 @@ TRUTHS: dict[str, Truth] = {
         "Paid channel whose customers buy at the slowest pace",
         lambda truth: _pace(truth, slowest=True),
         "word",
+        "while they are active; your answer is value over cost, of which pace is one part",
     ),
     "orders_year": Truth(
         "Orders per customer by day 365",
@@ -107,7 +113,7 @@ TRUTHS: dict[str, Truth] = {
     ),
     "margin_ahead": Truth(
         "Their margin", lambda truth: truth["next_12_months"]["margin"], "money",
-        "not discounted, before cost to serve",
+        "not discounted, before cost to serve; yours has last year's value of an order",
     ),
     "effect": Truth(
         "Margin that the voucher adds", _effect("winback", "voucher"), "money",
@@ -121,6 +127,7 @@ TRUTHS: dict[str, Truth] = {
     "naive_loyalty": Truth(
         "Margin that the loyalty letter adds", _effect("loyalty_mail", "mailed"), "money",
         "the rest of the difference is who was chosen",
+        task="loyalty",
     ),
     "season": Truth(
         "Season of buying in June",
@@ -129,10 +136,10 @@ TRUTHS: dict[str, Truth] = {
         "of customers at hand; how many new ones come has a season of its own",
     ),
     "on_year": Truth(
-        "Growth of new customers in a year",
+        "Growth in a year: your revenue, the simulator's new customers",
         lambda truth: truth["acquisition"]["growth_per_year"],
         "percent",
-        "of new customers; revenue also grows with those who stay, and by luck",
+        "revenue also grows with those who stay, and by luck",
     ),
 }  # fmt: skip
 
@@ -166,11 +173,14 @@ def beside_truth(study: Study, answers: Mapping[str, Any]) -> pd.DataFrame:
             rows.append((known.what, "open", "answer first", "", ""))
             continue
         value = known.find(truth)
+        given = given if isinstance(given, str) else float(np.asarray(given).ravel()[0])
         if known.unit == "word":
-            rows.append((known.what, str(given), str(value), "", known.mind))
+            rows.append((known.what, given, str(value), "", known.mind))
             continue
         write = by_unit(known.unit, study.currency)
-        both = alike(write, [float(given), float(value)])
-        apart = write(float(given) - float(value))
+        both = alike(write, [given, float(value)])
+        apart = write(given - float(value))
+        if known.unit == "percent":
+            apart = f"{fixed(100 * (given - float(value)), 1)} points"
         rows.append((known.what, *both, apart, known.mind))
     return pd.DataFrame(rows, columns=["what", "yours", "simulator", "difference", "mind"])

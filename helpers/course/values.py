@@ -29,18 +29,18 @@ def repeat_90(study: Study) -> Task:
     within, everybody = came.loc[came["days"] <= 90, "n"].sum(), first["n"].sum()
     found = repurchase.repeat_within(gaps, 90)
     return Task(
-        "the share of customers who buy again within 90 days",
         found.value,
         "percent",
         (
             Mistake(within / everybody, "This counts customers who joined last week among those "
                     "who did not come back. They have not been watched for 90 days yet."),
+            Mistake(within / came["n"].sum(), "Those who have not come back are missing below the "
+                    "line."),
             Mistake(came["n"].sum() / everybody, "This is who has come back ever, so far."),
             Mistake(1 - found.value, "This is who is still waiting after 90 days."),
             Mistake(found.high, "This is the upper end of the interval."),
         ),
-        "`repurchase.repeat_within(gaps, 90)` counts each customer for as long as one was "
-        "watched; its `value` is the share.",
+        "Each customer counts for as long as one was watched: `repurchase.repeat_within` knows.",
         "Whoever is young counts for the time that was seen. The plain division makes a growing "
         "shop look disloyal.",
     )  # fmt: skip
@@ -57,7 +57,6 @@ def value_365(study: Study) -> Task:
     all_sizes = young.groupby("cohort")["customers"].first()
     later = every[every["cohort"].isin(sizes.index)]
     return Task(
-        "margin per customer by day 365, of cohorts that have lived so long",
         old["margin"].sum() / sizes.sum(),
         "money",
         (
@@ -81,7 +80,6 @@ def cost_paid(study: Study) -> Task:
     paid = acquisition[acquisition["cost"].notna()]
     each = paid.groupby("channel")[["cost", "new_customers"]].sum()
     return Task(
-        "spend / new customers, of the channels with spend, over the whole history",
         paid["cost"].sum() / paid["new_customers"].sum(),
         "money",
         (
@@ -110,7 +108,6 @@ def weakest(study: Study) -> Task:
     least = channels["ltv_to_cac"].astype(float)
     cheap = channels["ltv"].astype(float)
     return Task(
-        "affiliate, email_referral, organic, search, social",
         str(least.idxmin()),
         "word",
         (
@@ -122,8 +119,9 @@ def weakest(study: Study) -> Task:
                     "by."),
         ),
         "Read the column `ltv_to_cac`.",
-        "Its customers cost most and buy at the slowest pace. Whether it is worth the money hangs "
-        "on later years, which is the subject of the next chapters.",
+        "It gives the least back for its cost in the first year. Whether it is worth the money "
+        "hangs on later years, which is the subject of the next chapters.",
+        words="affiliate, email_referral, organic, search, social",
     )  # fmt: skip
 
 
@@ -133,7 +131,6 @@ def formula(study: Study) -> Task:
     found = lifetimes.leaving(periods, gaps, parts=parts)
     arpu, rate, churn = found.value.arpu, found.value.margin_rate, found.churn.rate
     return Task(
-        "ARPU x margin rate / churn",
         arpu * rate / churn,
         "money",
         (
@@ -152,8 +149,8 @@ def formula(study: Study) -> Task:
 
 TASKS: Tasks = {
     "repeat_90": repeat_90,
-    "value_365": value_365,
     "cost_paid": cost_paid,
     "weakest": weakest,
     "formula": formula,
+    "value_365": value_365,
 }
