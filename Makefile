@@ -59,8 +59,10 @@ check: .venv/.ready
 # under reports/benchmarks, and never part of the tests.
 bench: bench-cleaning
 
+bench-engines: .venv/.engines
+
 $(BENCHES): bench-%: .venv/.tests
-	$(BIN)/python benchmarks/$*.py $(ARGS)
+	PYTHONPATH=. $(BIN)/python benchmarks/$*.py $(ARGS)
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }

@@ -27,7 +27,8 @@ _BARE = (
     "import duckdb, ibis, ipywidgets, matplotlib, numpy, pandas, scipy.stats, seaborn\n"
     "import sklearn.ensemble"
 )
-_POLL_SECONDS = 0.2
+# Looking at memory takes processor time from what is measured: seldom enough not to be seen.
+_POLL_SECONDS = 1.0
 
 
 def bare_notebooks(folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ by that clock as well; it is not offered there.)
 """
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -17,6 +18,7 @@ SEASONAL = ("BG/NBD", "MBG/NBD", "NBD")  # models for which this change of time 
 
 _ORIGIN, _END = np.datetime64("1970-01-01"), np.datetime64("2200-01-01")
 _MONTH = np.arange(_ORIGIN, _END).astype("datetime64[M]").astype(int) % 12
+_PLACES = np.arange(len(_MONTH) + 1)
 _DAYS = np.array([31, 28.25, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 _CENTRE = np.eye(12) - np.outer(np.ones(12), _DAYS / _DAYS.sum())  # takes a year's mean out
 
@@ -56,15 +58,14 @@ class Season:
         place = start + np.asarray(days_ahead).astype(float)
         if len(place.ravel()) and not (place.min() >= 0 and place.max() <= len(_MONTH)):
             raise DataError("A day lies outside 1970 to 2199, the years that a season covers.")
-        ticks = self._ticks
-        return np.interp(place, np.arange(len(ticks)), ticks) - ticks[start]
+        return np.interp(place, _PLACES, self._ticks) - self._ticks[start]
 
     def days_until(self, day: np.datetime64, clock: np.ndarray) -> np.ndarray:
         """Calendar days, also broken, from ``day`` until so much time has passed on the clock."""
-        ticks, start = self._ticks, _place(day)
-        return np.interp(ticks[start] + np.asarray(clock), ticks, np.arange(len(ticks))) - start
+        start = _place(day)
+        return np.interp(self._ticks[start] + np.asarray(clock), self._ticks, _PLACES) - start
 
-    @property
+    @cached_property
     def _ticks(self) -> np.ndarray:
         return np.concatenate([[0.0], np.cumsum(self.intensity[_MONTH])])
 

@@ -1,6 +1,6 @@
 """Purchase models by segment, partially pooled: each segment as far as its own data carry it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,18 +51,22 @@ def fit_segments(states: States, segment: np.ndarray, model: type[PurchaseFit]) 
         raise DataError(f"Segment {int(np.argmin(counts))} of {len(counts)} has no customers.")
     groups = [states.part(segment == code) for code in range(len(counts))]
     objectives = [model.objective(group, scale) for group in groups]
-    starts = [np.log(pooled.parameters / units)] * len(groups)
-    mean, spread = _VIEW @ starts[0], np.full(len(units), 0.3)
+    start = np.log(pooled.parameters / units)
+    mean, spread = _VIEW @ start, np.full(len(units), 0.3)
+    modes = [
+        _mode(objective, start, group.n.sum(), model.names, mean, spread)
+        for objective, group in zip(objectives, groups, strict=True)
+    ]
     for _ in range(_ROUNDS):
-        modes = [
-            _mode(objective, start, group.n.sum(), model.names, mean, spread)
-            for objective, start, group in zip(objectives, starts, groups, strict=True)
-        ]
-        starts = [mode.log_parameters for mode in modes]
+        before = spread
         mean, spread = _common(modes, mean, spread)
+        modes = [
+            _mode(objective, mode.log_parameters, mode.n, model.names, mean, spread,
+                  _moved(mode, before, spread))
+            for objective, mode in zip(objectives, modes, strict=True)
+        ]  # fmt: skip
     fits = []
-    for objective, start, group in zip(objectives, starts, groups, strict=True):
-        found = _mode(objective, start, group.n.sum(), model.names, mean, spread)
+    for objective, found, group in zip(objectives, modes, groups, strict=True):
         parameters = np.exp(found.log_parameters) * units
         level = objective(found.log_parameters)[0]
         fit = model(
@@ -84,9 +88,10 @@ def _mode(
     names: tuple,
     mean: np.ndarray,
     spread: np.ndarray,
+    near: Maximum | None = None,
 ) -> Maximum:
     """Most plausible log-parameters of a segment, given its data and what segments are like."""
-    precision = _VIEW.T @ np.diag(spread**-2.0) @ _VIEW
+    precision = _precision(spread)
     centre = np.linalg.solve(_VIEW, mean)
 
     def posterior(theta: np.ndarray) -> tuple[float, np.ndarray]:
@@ -94,7 +99,18 @@ def _mode(
         pull = precision @ (theta - centre)
         return value - (theta - centre) @ pull / 2, gradient - pull
 
-    return maximize(posterior, start[None], n, names, "segments far apart")
+    return maximize(posterior, start[None], n, names, "segments far apart", near)
+
+
+def _precision(spread: np.ndarray) -> np.ndarray:
+    """What segments have in common says of the log-parameters of each."""
+    return _VIEW.T @ np.diag(spread**-2.0) @ _VIEW
+
+
+def _moved(mode: Maximum, before: np.ndarray, spread: np.ndarray) -> Maximum:
+    """Give a mode the curvature that it has with another spread, to step from there."""
+    curvature = np.linalg.inv(mode.log_covariance) - _precision(before) + _precision(spread)
+    return replace(mode, log_covariance=np.linalg.inv(curvature))
 
 
 def _common(
