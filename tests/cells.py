@@ -28,26 +28,37 @@ class Shown:
 
 def run_cells(name: str, folder: Path, monkeypatch, *, month: str = "", **given) -> Shown:
     """Run a notebook's code cells on a shop; pictures are made, but not turned into bytes."""
-    shown, at = Shown(), {}
+    return run_passes(name, folder, monkeypatch, month=month, **given)[0]
+
+
+def run_passes(
+    name: str, folder: Path, monkeypatch, passes: int = 1, *, month: str = "", **given
+) -> list[Shown]:
+    """Run them so many times in one namespace, as without a restart of the kernel."""
+    found, at = [], {}
 
     def display(data, metadata=None):
+        shown = found[-1]
         shown.said[at["cell"]] += "\n" + data.get("text/markdown", data.get("text/plain", ""))
         if show.TABLE in data:
             shown.tables[data[show.TABLE]["name"]] = data[show.TABLE]
         shown.record.update(data.get(show.RECORD, {}))
 
+    path = ROOT / "notebooks" / f"{name}.ipynb"
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     with monkeypatch.context() as patch:
         patch.setattr(show, "_display", display)
         patch.setattr("helpers.figures.style.png", lambda fig: "")
         names: dict = {}
-        path = ROOT / "notebooks" / f"{name}.ipynb"
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            if cell["cell_type"] == "code":
-                at["cell"] = cell["id"]
-                exec("".join(cell["source"]), names)
-            if "parameters" in cell["metadata"].get("tags", []):
-                names |= {"shop": str(folder), "month": month, **given}
-    return shown
+        for _ in range(passes):
+            found.append(Shown())
+            for cell in cells:
+                if cell["cell_type"] == "code":
+                    at["cell"] = cell["id"]
+                    exec("".join(cell["source"]), names)
+                if "parameters" in cell["metadata"].get("tags", []):
+                    names |= {"shop": str(folder), "month": month, **given}
+    return found
 
 
 def run_month(folder: Path, place: Path, monkeypatch) -> dict[str, Shown]:

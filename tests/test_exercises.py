@@ -208,7 +208,9 @@ class TestTruth:
         tables = []
         monkeypatch.setattr(checks, "show_table", lambda table, **_: tables.append(table))
         right = float(tasks["effect"].answer)
-        checks.reveal(study, effect=pd.Series([right]), net_gain=1e6, naive_loyalty=4.0, loyalty=...)
+        checks.reveal(
+            study, effect=pd.Series([right]), net_gain=1e6, naive_loyalty=4.0, loyalty=...
+        )
         checks.reveal(study, effect=right, net_gain=1e6, naive_loyalty=4.0, loyalty="no")
         assert [list(table["yours"] == "open") for table in tables] == [
             [False, True, True],
