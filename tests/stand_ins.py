@@ -89,12 +89,17 @@ def make_house(root: Path) -> Path:
     return root
 
 
+def input_digest(shop) -> str:
+    """Give the digest of a shop's settings and of its files."""
+    return shop.digest_with(shop.content_digest())
+
+
 def quick_prepare(shop) -> CleanInfo:
     """Stand in for cleaning.prepare: the facts of the shop's only file, without an engine."""
     lines = (shop.folder / "orders.csv").read_text(encoding="utf-8").splitlines()[1:]
     days = sorted(date.fromisoformat(line.split(",")[2]) for line in lines)
     return CleanInfo(
-        digest=shop.input_digest(),
+        digest=input_digest(shop),
         folder=shop.folder / "clean",
         first_day=days[0],
         last_day=days[-1],

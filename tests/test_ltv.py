@@ -207,11 +207,9 @@ def test_w4_horizon_value_is_another_formula():
     assert found.formula != ltv.ltv_formula(40, 0.60, 0.05).formula
 
 
-def test_w5_break_even_conversion_and_allowable_click():
-    assert economics.break_even_conversion(100, 50) == 0.5
+def test_w5_allowable_click():
     assert economics.allowable_cpc(100, 0.5) == 50
     assert economics.allowable_cpc(100, 0.5, buffer=0.2) == pytest.approx(40)
-    assert np.isnan(economics.break_even_conversion(0, 50))
     assert np.isnan(economics.allowable_cpc(-10, 0.5))
     with pytest.raises(UsageError, match="buffer"):
         economics.allowable_cpc(100, 0.5, buffer=1)

@@ -13,15 +13,6 @@ from helpers.experiments.design import design_sheet, holdout_size
 RPR, RPR_SD = 0.6527893551, 11.5881996813  # Hillstrom's control: revenue per recipient
 
 
-def test_textbook_powers_of_shares():
-    # power.prop.test of R's documentation.
-    assert power.power_shares(0.5, 0.75, 50) == pytest.approx(0.740167, abs=5e-4)
-    assert power.customers_for_shares(0.5, 0.75, target=0.9) == pytest.approx(76.7, abs=0.05)
-    assert power.smallest_share(0.5, 50, target=0.9) == pytest.approx(0.8026, abs=5e-5)
-    found = power.customers_for_shares(0.1, 0.12)
-    assert found == pytest.approx(3834.6, rel=3e-3)  # by Cohen's h, an arcsine
-
-
 def test_textbook_powers_of_means():
     # power.t.test of R's documentation, and Cohen's small, medium and large effects.
     assert power.power(1, np.sqrt(2 / 20), dof=38) == pytest.approx(0.868953, abs=5e-7)
@@ -43,15 +34,6 @@ def test_hillstrom_design_table():
     lifts = {0.05: 1_978_716, 0.10: 494_679, 0.15: 219_857, 0.25: 79_149, 0.50: 19_787}
     found = {lift: power.customers_needed(RPR_SD**2, lift * RPR)[0] for lift in lifts}
     assert {lift: round(n) for lift, n in found.items()} == pytest.approx(lifts, abs=1)
-    for rate, sizes in ((0.1061672768, (54_021, 13_791, 3_587)),
-                        (0.0057260865, (1_117_392, 286_117, 74_911))):  # fmt: skip
-        for lift, size in zip((0.05, 0.10, 0.20), sizes, strict=True):
-            more = rate * (1 + lift)
-            needed = power.customers_needed(
-                rate * (1 - rate), more - rate, variance_treated=more * (1 - more)
-            )
-            assert needed[0] == pytest.approx(size, abs=0.6)
-            assert power.customers_for_shares(rate, more) == pytest.approx(size, rel=1e-3)
     se = power.se_of_design(RPR_SD**2, 2 * 21_307)
     assert power.smallest_effect(se) / RPR == pytest.approx(0.48, abs=0.005)
 
@@ -70,9 +52,9 @@ def windows(**changes):
     return pd.DataFrame(
         [
             {"window_days": 14, "metric": "revenue", "mean": 46.43, "variance": (7.91 * 46.43) ** 2,
-             "r2": 0.14, "is_share": False, **changes},
+             "r2": 0.14, **changes},
             {"window_days": 60, "metric": "revenue", "mean": 201.49,
-             "variance": (4.27 * 201.49) ** 2, "r2": 0.564, "is_share": False, **changes},
+             "variance": (4.27 * 201.49) ** 2, "r2": 0.564, **changes},
         ]
     )  # fmt: skip
 
@@ -101,25 +83,6 @@ def test_design_sheet_counts_the_days_until_enough_have_joined():
     assert exact["smallest_relative"] == pytest.approx(0.10, rel=1e-3)
 
 
-def test_design_sheet_of_shares():
-    line = {"metric": "conversion", "mean": 0.1061672768, "variance": 0.0949, "r2": np.nan}
-    sheet = design_sheet(
-        windows(**line, is_share=True), customers=50_000, targets=(0.05, 0.10, 9.5)
-    )
-    assert sheet["needed"].tolist()[:2] == [2 * 54_024, 2 * 13_794]
-    assert sheet["seen"].tolist()[:2] == [False, True]
-    assert sheet["power"].iloc[1] > 0.8 > sheet["power"].iloc[0]
-    assert sheet["smallest_relative"].iloc[0] == pytest.approx(0.0737, abs=1e-3)
-    assert "means nothing" in sheet["verdict"].iloc[2]  # more than everybody
-
-
-def test_design_sheet_reads_a_missing_mark_as_no_share():
-    both = pd.concat([windows().drop(columns="is_share"), windows(mean=0.1, is_share=True)])
-    sheet = design_sheet(both, customers=5_000, targets=(0.10,))
-    alone = design_sheet(windows(), customers=5_000, targets=(0.10,))
-    assert sheet["needed"].tolist()[:2] == alone["needed"].tolist()
-
-
 def test_design_sheet_without_a_mean_or_customers_shows_no_number():
     for changes in ({"mean": -0.3}, {"mean": 0.0}, {"variance": 0.0}):
         sheet = design_sheet(windows(**changes), customers=1000)
@@ -136,8 +99,6 @@ def test_design_sheet_without_a_mean_or_customers_shows_no_number():
             design_sheet(windows(), **wrong)
     with pytest.raises(UsageError, match="R2"):
         power.customers_needed(1.0, 0.1, r2=1.0)
-    with pytest.raises(UsageError, match="share"):
-        power.power_shares(0.5, 1.2, 10)
 
 
 def test_holdout_is_the_smallest_that_sees_the_effect():

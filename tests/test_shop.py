@@ -1,4 +1,5 @@
 import pytest
+from stand_ins import input_digest
 
 from helpers.contract.shop import load_shop, shop_names
 from helpers.errors import DataError, UsageError
@@ -82,29 +83,29 @@ def test_missing_file_and_package(make_shop):
     folder = make_shop(toml="")
     (folder / "orders.csv").rename(folder / "order.csv")
     with pytest.raises(DataError, match=r"no file matches 'orders.csv'.*Did you mean 'order.csv'"):
-        load_shop(str(folder)).input_digest()
+        input_digest(load_shop(str(folder)))
     (folder / "shop.toml").write_text(
         'currency = "USD"\ntime_zone = "UTC"\n[tables.orders]\npackage = "nosuchpackage"\npath = "x"\n'
     )
     with pytest.raises(DataError, match="requirements-examples.txt"):
-        load_shop(str(folder)).input_digest()
+        input_digest(load_shop(str(folder)))
 
 
 def test_digest_follows_content_and_settings_not_place(make_shop, tmp_path):
-    first = load_shop(str(make_shop())).input_digest()
+    first = input_digest(load_shop(str(make_shop())))
     copy = tmp_path / "elsewhere" / "corner"
     copy.parent.mkdir()
     (tmp_path / "corner").rename(copy)
-    assert load_shop(str(copy)).input_digest() == first
+    assert input_digest(load_shop(str(copy))) == first
     text = (copy / "shop.toml").read_text()
     (copy / "shop.toml").write_text("threads = 1\n" + text)
-    assert load_shop(str(copy)).input_digest() == first
+    assert input_digest(load_shop(str(copy))) == first
     (copy / "shop.toml").write_text('duplicates = "quarantine"\n' + text)
-    assert load_shop(str(copy)).input_digest() != first
+    assert input_digest(load_shop(str(copy))) != first
     (copy / "shop.toml").write_text(text)
     with (copy / "orders.csv").open("a") as file:
         file.write("6,dora,2026-03-01,1.00\n")
-    assert load_shop(str(copy)).input_digest() != first
+    assert input_digest(load_shop(str(copy))) != first
 
 
 def test_preset_is_completed_by_shop_toml(tmp_path):

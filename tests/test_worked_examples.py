@@ -1,9 +1,10 @@
 """The sources' worked examples, W1 to W9, each by its number."""
 
+import pandas as pd
 import pytest
 
 from helpers import sliders
-from helpers.chapters import what_if
+from helpers.chapters import value_tables, what_if
 from helpers.measures import economics, ltv
 from helpers.show import money_in
 
@@ -37,7 +38,9 @@ def test_w4_a_fixed_horizon_is_another_formula():
 
 
 def test_w5_break_even_conversion_of_a_click():
-    assert economics.break_even_conversion(100, 50) == 0.5
+    click = {"clicks": 100, "new_customers": 50, "cost_per_click": 50.0, "conversion": 0.5}
+    rows = pd.DataFrame([click | {"ltv": 100.0, "allowable_cpc": 50.0}], index=["search"])
+    assert value_tables.clicks_table(rows)["break_even"].item() == 0.5
     assert economics.allowable_cpc(100, 0.5) == 50
 
 

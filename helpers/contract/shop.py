@@ -269,10 +269,6 @@ class Shop:
             for (table, each), state in zip(named, states, strict=True)
         ]
 
-    def input_digest(self) -> str:
-        """Give the sha256 of the settings and of every input file's content."""
-        return self.digest_with(self.content_digest())
-
     def digest_with(self, contents: str) -> str:
         """Give the sha256 of the settings and of contents that are known by their digest."""
         settings = json.dumps(self.settings(), sort_keys=True, default=str)

@@ -10,14 +10,11 @@ from helpers.errors import UsageError
 from helpers.experiments.power import (
     POWER,
     check,
-    customers_for_shares,
     customers_needed,
     factor,
     power,
-    power_shares,
     se_of_design,
     smallest_effect,
-    smallest_share,
 )  # fmt: skip
 
 TARGETS = (0.05, 0.10, 0.15)
@@ -34,14 +31,13 @@ def design_sheet(
     """Plan a test: what it takes to see each target, and whether these customers are enough.
 
     ``windows`` has a row per window and metric: window_days, metric, mean, variance (of one
-    customer of the shop in that window), r2 (what covariates explain, missing if unknown) and,
-    where some metrics are shares of customers, ``is_share``. ``customers`` can be assigned at once,
-    ``per_day`` more join every day; ``share`` of them are treated.
+    customer of the shop in that window) and r2 (what covariates explain, missing if unknown).
+    ``customers`` can be assigned at once, ``per_day`` more join every day; ``share`` of them are
+    treated.
     One row per row of ``windows`` and target (a relative effect): window_days, metric, mean,
     target, effect (mean x target), needed_raw, needed (both arms, without and with covariates),
     days (to gather them, and the window; missing where they never come), power (with the customers
-    there are), smallest_effect, smallest_relative, seen, and verdict, a sentence. Shares of
-    customers in halves are planned by their own formula, which takes no covariates. A percentage of
+    there are), smallest_effect, smallest_relative, seen, and verdict, a sentence. A percentage of
     a mean that is not above zero means nothing: all figures are missing, and the verdict says so.
     """
     if not (customers >= 0 and per_day >= 0):
@@ -54,15 +50,12 @@ def design_sheet(
             row["target"] = lift
             row |= dict.fromkeys(_FIGURES, np.nan) | {"seen": None}
             if line["mean"] > 0 and line["variance"] > 0:
-                # A mark that is missing is no mark, though it counts as true by itself.
-                of_shares = line.get("is_share") in (True, 1) and share == 0.5
-                plan = _plan_shares if of_shares else _plan_means
-                row |= plan(line, lift, customers, share, target, level)
+                row |= _plan(line, lift, customers, share, target, level)
             rows.append(row | _when(row, customers, per_day))
     return pd.DataFrame(rows)
 
 
-def _plan_means(
+def _plan(
     line: dict, lift: float, customers: float, share: float, target: float, level: float
 ) -> dict[str, float]:
     """Plan a comparison of means, with and without covariates."""
@@ -80,26 +73,6 @@ def _plan_means(
         "power": float(power(effect, se, level=level)),
         "smallest_effect": least,
         "smallest_relative": least / line["mean"],
-    }
-
-
-def _plan_shares(
-    line: dict, lift: float, customers: float, share: float, target: float, level: float
-) -> dict[str, float]:
-    """Plan a comparison of shares in two halves."""
-    low, high = line["mean"], line["mean"] * (1 + lift)
-    if high > 1:
-        return {}
-    options = {"target": target, "level": level}
-    needed = customers_for_shares(low, high, **options)
-    least = smallest_share(low, customers * share, **options) - low
-    return {
-        "effect": high - low,
-        "needed_raw": _whole(needed, needed),
-        "needed": _whole(needed, needed),
-        "power": power_shares(low, high, customers * share, level=level),
-        "smallest_effect": least,
-        "smallest_relative": least / low,
     }
 
 

@@ -5,7 +5,7 @@ An arm is a mapping (a row, a dict, a dict of arrays) of sums over its assigned 
 arm, all segments, or thousands of simulated experiments.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -81,20 +81,6 @@ def covariance(arm: Mapping, a: str, b: str) -> np.ndarray:
 def variance(arm: Mapping, name: str) -> np.ndarray:
     """Give the variance of an amount over the customers of an arm; see `covariance`."""
     return covariance(arm, name, name)
-
-
-def pool(arms: Sequence[Mapping]) -> dict[str, object]:
-    """Add arms (or segments) up: moments are sums, so the whole is the sum of its parts.
-
-    Only numeric columns that all of them have are added.
-    """
-    shared = [
-        name
-        for name in arms[0]
-        if all(name in arm for arm in arms)
-        and np.issubdtype(np.asarray(arms[0][name]).dtype, np.number)
-    ]
-    return {name: sum(_number(arm[name]) for arm in arms) for name in shared}
 
 
 def interval(value: object, se: object, dof: object = np.inf, *, level: float = 0.95) -> Effect:

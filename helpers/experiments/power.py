@@ -47,20 +47,19 @@ def power(effect: object, se: object, *, dof: float = np.inf, level: float = 0.9
 
 def customers_needed(
     variance: float, effect: float, *, r2: float = 0.0, share: float = 0.5, target: float = POWER,
-    level: float = 0.95, variance_treated: float | None = None,
+    level: float = 0.95,
 ) -> tuple[float, float]:  # fmt: skip
     """Give how many customers a test needs, treated and control, as fractions.
 
-    n = (z(1 - alpha / 2) + z(power))^2 x (1 - R2) x (variance of the control / (1 - share) +
-    variance of the treated / share) / effect^2, of which ``share`` is treated; where that is
-    2,000 or fewer, as many more as Student's t takes. ``variance`` is that of one customer,
-    ``r2`` what covariates explain of it. Missing where no effect is asked for.
+    n = (z(1 - alpha / 2) + z(power))^2 x (1 - R2) x variance x (1 / (1 - share) + 1 / share) /
+    effect^2, of which ``share`` is treated; where that is 2,000 or fewer, as many more as Student's
+    t takes. ``variance`` is that of one customer, ``r2`` what covariates explain of it. Missing
+    where no effect is asked for.
     """
     check(r2, share)
-    treated = variance if variance_treated is None else variance_treated
-    if not (effect and np.isfinite(effect) and variance + treated > 0):
+    if not (effect and np.isfinite(effect) and variance > 0):
         return np.nan, np.nan
-    spread = (1 - r2) * (variance / (1 - share) + treated / share)
+    spread = (1 - r2) * (variance / (1 - share) + variance / share)
     total = factor(target, level) ** 2 * spread / effect**2
     if total <= _LARGE:
         total = _with_t(effect, spread, total, target, level)
@@ -85,71 +84,9 @@ def se_of_design(variance: float, n: float, *, r2: float = 0.0, share: float = 0
     return float(np.sqrt((1 - r2) * variance / n * (1 / share + 1 / (1 - share))))
 
 
-def power_shares(p_control: float, p_treated: float, n: float, *, level: float = 0.95) -> float:
-    """Give the power of a comparison of two shares, n customers per arm (R's power.prop.test).
-
-    The test pools the spread, the truth has that of each arm: P(Z < (root of n x |difference| - z x
-    root of 2 p q) / root of the sum of both p q), p the mean of the two shares.
-
-    >>> round(power_shares(0.5, 0.75, 50), 3)
-    0.74
-    """
-    _check_share(p_control, p_treated)
-    both = (p_control + p_treated) / 2
-    z = float(stats.norm.ppf((1 + level) / 2))
-    own = np.sqrt(p_control * (1 - p_control) + p_treated * (1 - p_treated))
-    far = np.sqrt(n) * abs(p_treated - p_control) - z * np.sqrt(2 * both * (1 - both))
-    return float(stats.norm.cdf(far / own)) if own > 0 else np.nan
-
-
-def customers_for_shares(
-    p_control: float, p_treated: float, *, target: float = POWER, level: float = 0.95
-) -> float:
-    """Give the customers per arm that tell two shares apart (inverse of `power_shares`).
-
-    >>> round(customers_for_shares(0.5, 0.75, target=0.9), 1)
-    76.7
-    """
-    _check_share(p_control, p_treated)
-    if p_control == p_treated:
-        return np.nan
-    both = (p_control + p_treated) / 2
-    own = p_control * (1 - p_control) + p_treated * (1 - p_treated)
-    z = float(stats.norm.ppf((1 + level) / 2))
-    above = z * np.sqrt(2 * both * (1 - both)) + float(stats.norm.ppf(target)) * np.sqrt(own)
-    return float((above / (p_treated - p_control)) ** 2)
-
-
-def smallest_share(
-    p_control: float, n: float, *, target: float = POWER, level: float = 0.95
-) -> float:
-    """Give the smallest larger share that n customers per arm tell from the control's.
-
-    Missing where not even everybody would do.
-
-    >>> round(smallest_share(0.5, 50, target=0.9), 4)
-    0.8026
-    """
-    _check_share(p_control)
-
-    def short(p_treated: float) -> float:
-        return power_shares(p_control, p_treated, n, level=level) - target
-
-    start = p_control + (1 - p_control) * 1e-9
-    if not n > 0 or p_control >= 1 or not short(1.0 - 1e-12) > 0:
-        return np.nan
-    return float(optimize.brentq(short, start, 1.0 - 1e-12))
-
-
 def check(r2: float, share: float) -> None:
     """Refuse a share treated or an R2 that no test can have."""
     if not 0 < share < 1:
         raise UsageError(f"The share treated lies between 0 and 1, not {share}.")
     if not 0 <= r2 < 1:
         raise UsageError(f"R2 is at least 0 and below 1, not {r2}.")
-
-
-def _check_share(*shares: float) -> None:
-    for share in shares:
-        if not 0 <= share <= 1:
-            raise UsageError(f"A share lies between 0 and 1, not {share}.")

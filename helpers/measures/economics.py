@@ -11,17 +11,6 @@ from helpers.errors import UsageError
 from helpers.measures.ltv import chosen_rows, complete_through, divided, pooled, priced
 
 
-def break_even_conversion(ltv: float, cost_per_click: float) -> float:
-    """Find which share of clicks must become customers for the clicks to pay.
-
-    Cost per click / LTV; above 1 no share is enough. Missing unless LTV is above 0.
-
-    >>> break_even_conversion(100, 50)
-    0.5
-    """
-    return cost_per_click / ltv if ltv > 0 else np.nan
-
-
 def allowable_cpc(ltv: float, conversion: float, *, buffer: float = 0.0) -> float:
     """Find the most a click may cost.
 

@@ -11,7 +11,6 @@ from helpers.summaries.expressions import purchase_days
 CLASSES = 5
 # A customer is active for twice their own cadence, cooling to four times, dormant from then on.
 ACTIVE, DORMANT = 2, 4
-STATES = ("new", "active", "cooling", "dormant", "reactivated")
 # Affinity looks at the largest items only, in the year up to the month's end.
 ITEMS, AFFINITY_DAYS, MOST_BREADTH = 25, 365, 8
 NEXT_DAYS = 180
