@@ -83,7 +83,7 @@ def test_five_customers_give_sentences_and_no_number(make_shop):
     sentences = [
         backtest_tables.choice_sentence(check), backtest_tables.coverage_sentence(check),
         forecast_sentences.residual_sentence(view, money), forecast_sentences.coming_sentence(view, money),
-        forecast_sentences.limits_sentence(view, check, season), forecast_uses.thirds_sentence(cells, money),
+        forecast_sentences.limits_sentence(view, check), forecast_uses.thirds_sentence(cells, money),
         forecast_uses.lists_sentence(study, listed),
         forecast_levers.lever_finding(view, forecast_levers.value_if(view), money).sentence,
         forecast_sentences.fit_sentence(view), forecast_sentences.renewals_sentence(study, 0.1),

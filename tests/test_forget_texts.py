@@ -90,7 +90,7 @@ def test_an_id_in_any_column_goes_and_stays_out_of_restored_files(make_shop, pla
         t: n[:2] for t, n in sums(before).items()
     }  # fmt: skip
     assert holders({ANNA, "Anna@x.org", name}, folder) == []
-    first = clean_words(folder, shop)
+    first = clean_words(folder)
 
     for path, content in originals.items():
         path.write_bytes(content)
@@ -100,10 +100,10 @@ def test_an_id_in_any_column_goes_and_stays_out_of_restored_files(make_shop, pla
     summaries.load(study, "periods")
     study.con.disconnect()
     assert holders({ANNA, "Anna@x.org", name}, folder / "clean", folder / "summaries") == []
-    assert clean_words(folder, shop) == first
+    assert clean_words(folder) == first
 
 
-def clean_words(folder: Path, shop) -> dict:
+def clean_words(folder: Path) -> dict:
     """Give the ids of Ben's orders, and of what refers to orders, in the newest clean tables."""
     newest = max((folder / "clean").glob("[0-9a-f]*"), key=lambda path: path.stat().st_mtime)
     ben = pq.read_table(newest / "orders.parquet").to_pandas()

@@ -382,7 +382,7 @@ def test_a_wrong_month_is_refused_and_nothing_is_published(house, options, error
     assert not house.reports.exists()
 
 
-def fail_in(house, monkeypatch, name: str, fault: str = "No cohort has 30 customers.") -> None:
+def fail_in(monkeypatch, name: str, fault: str = "No cohort has 30 customers.") -> None:
     before = kernels.execute
 
     def execute(source, values, **options):
@@ -400,7 +400,7 @@ def test_a_failing_notebook_leaves_reports_as_they_were_and_keeps_the_evidence(h
     run()
     before = tree(house.reports)
     house.ran.clear()
-    fail_in(house, monkeypatch, "03_cohort_analysis")
+    fail_in(monkeypatch, "03_cohort_analysis")
     with pytest.raises(WorkbookError) as failed:
         run(settings=["seed=8"])
     evidence = house.work / "failed" / "corner" / "2026-06" / "03_cohort_analysis.ipynb"
@@ -416,7 +416,7 @@ def test_a_failing_notebook_leaves_reports_as_they_were_and_keeps_the_evidence(h
 
 def test_after_a_failure_only_what_is_missing_runs_and_the_evidence_goes(house, monkeypatch):
     with monkeypatch.context() as patch:
-        fail_in(house, patch, "03_cohort_analysis")
+        fail_in(patch, "03_cohort_analysis")
         with pytest.raises(WorkbookError):
             run()
     finished = set(house.ran)

@@ -234,7 +234,7 @@ def test_tests_cost_what_the_one_that_began_cost(sample):
 def test_the_log_holds_every_declared_test_with_its_effect(sample, monkeypatch):
     trials = load_trials(sample)
     reads = [trial_cards.read_trial(sample, trial) for trial in trials.values()]
-    kept = show.jsonable(trial_cards.log(sample, reads))
+    kept = show.jsonable(trial_cards.log(reads))
     assert len(kept) == sum(len(trial.treated) for trial in trials.values())
     record = {"05_campaign_uplift": {"extra": {"effects": json.loads(json.dumps(kept))}}}
     monkeypatch.setattr(records, "load_records", lambda *a: record)
@@ -243,7 +243,7 @@ def test_the_log_holds_every_declared_test_with_its_effect(sample, monkeypatch):
     low = next(each["low"] for each in kept if each["experiment_id"] == "winback")
     assert sample.money(low, 2) in winback["effect"] and winback["decision"] == "ship"
     assert set(log.loc[log["experiment"].str.startswith("Onboarding"), "arm"]) == {"call", "tips"}
-    text = beliefs.sentence(sample, log)
+    text = beliefs.sentence(log)
     assert "7 experiments" in text and "without a decision: Spring newsletter" in text
     assert "Still open: Flash sale" in text
 

@@ -15,7 +15,7 @@ from helpers.measures.withheld import withhold
 from helpers.models.forecast import Clock
 
 
-def table(people, extra=None):
+def table(people):
     frame = pd.DataFrame(
         {
             "channel": [f"c{i}" for i in range(len(people))],

@@ -85,7 +85,7 @@ def effects_of(found_records: dict[str, dict]) -> list[dict]:
     return found if isinstance(found, list) else []
 
 
-def sentence(study: Study, table: pd.DataFrame) -> str:
+def sentence(table: pd.DataFrame) -> str:
     """Say what is declared and not decided, and what has no hypothesis."""
     if table.empty:
         return (

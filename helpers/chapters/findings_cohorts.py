@@ -196,7 +196,7 @@ def traits(table: pd.DataFrame, curves: pd.DataFrame, name: str, needed: str) ->
     )
 
 
-def cohort_payback(table: pd.DataFrame, money: Money) -> str:
+def cohort_payback(table: pd.DataFrame) -> str:
     """Say how many cohorts have paid back, and the typical age."""
     if table.empty:
         return (

@@ -8,7 +8,6 @@ from helpers.chapters import backtest_tables, forecast_tables
 from helpers.errors import DataError
 from helpers.models import sbg
 from helpers.models.backtest import BackTest
-from helpers.models.calendar import SeasonCheck
 from helpers.show import count, percent
 from helpers.study import Study
 
@@ -137,7 +136,7 @@ def renewals_sentence(study: Study, discount_rate: float) -> str:
     )
 
 
-def limits_sentence(view: forecast_tables.Outlook, check: BackTest, season: SeasonCheck) -> str:
+def limits_sentence(view: forecast_tables.Outlook, check: BackTest) -> str:
     """Say what the forecast does not know, and how far its check says it may be off."""
     if view.reason:
         return f"There is no forecast. {view.reason}"

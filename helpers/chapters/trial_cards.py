@@ -129,7 +129,7 @@ def _can_grow(study: Study, trial: Trial, net: Effect) -> bool:
 # -- the card on the page --------------------------------------------------------------------------
 
 
-def rule_sentence(study: Study, trial: Trial) -> str:
+def rule_sentence(trial: Trial) -> str:
     """Print the hypothesis, the metric and the rule as they were declared, before any result."""
     about = trial.about
     believed = about["hypothesis"] if isinstance(about["hypothesis"], str) else ""
@@ -240,7 +240,7 @@ def core_sentence(study: Study, read: Read) -> str:
 # -- the portfolio ---------------------------------------------------------------------------------
 
 
-def portfolio(study: Study, reads: list[Read]) -> pd.DataFrame:
+def portfolio(reads: list[Read]) -> pd.DataFrame:
     """Read all campaigns together: net gain per customer, drawn to their mean by its noise.
 
     One row per treated arm that may be read: experiment, arm, net, low, high, kept (share of the
@@ -290,7 +290,7 @@ def portfolio_sentence(study: Study, table: pd.DataFrame) -> str:
     )
 
 
-def log(study: Study, reads: list[Read]) -> list[dict]:
+def log(reads: list[Read]) -> list[dict]:
     """Give what later pages need of each arm: effect with interval or the reason, verdict, next.
 
     One row per arm: experiment_id, arm, effect, low, high (margin per customer over control, before

@@ -93,7 +93,7 @@ def short(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def verdict_sentence(study: Study, table: pd.DataFrame) -> str:
+def verdict_sentence(table: pd.DataFrame) -> str:
     """Say plainly whether the usual targets can be seen here, and what would help."""
     if table.empty:
         return "Nobody ordered in the windows, so there is no spread to plan with."

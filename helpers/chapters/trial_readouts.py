@@ -90,7 +90,7 @@ def _mind(caution: object) -> str:
     return "" if is_missing(caution) else str(caution)
 
 
-def estimands(study: Study, found: pd.DataFrame) -> pd.DataFrame:
+def estimands(found: pd.DataFrame) -> pd.DataFrame:
     """Set raw, adjusted and capped effects on margin side by side, with the relative one."""
     rows = []
     for _, row in found[found["metric"] == "margin"].iterrows():

@@ -174,7 +174,7 @@ def observed(study: Study, trial: Trial, *, seed: int) -> Observed:
     )  # fmt: skip
 
 
-def observed_table(study: Study, view: Observed) -> pd.DataFrame:
+def observed_table(view: Observed) -> pd.DataFrame:
     """Set the naive, the adjusted and the placebo figure side by side, per customer."""
     if view.found is None:
         return pd.DataFrame(columns=["figure", "value", "low", "high"])

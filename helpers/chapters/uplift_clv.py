@@ -120,11 +120,11 @@ def observed_sentence(study: Study, view: Observed | None) -> str:
     return f"{label(view.trial.name)}: {text}"
 
 
-def observed_table(study: Study, view: Observed | None) -> pd.DataFrame:
+def observed_table(view: Observed | None) -> pd.DataFrame:
     """Give naive, adjusted and placebo figures; no rows where there is no such campaign."""
     if view is None:
         return pd.DataFrame(columns=["figure", "value", "low", "high"])
-    return trial_targets.observed_table(study, view)
+    return trial_targets.observed_table(view)
 
 
 # -- decisions -------------------------------------------------------------------------------------
@@ -146,6 +146,6 @@ def next_sentence(study: Study, reads: list[Read]) -> str:
     """Say what a hold-out takes and how much of the budget is for testing."""
     moved = trial_cards.forest(reads)
     effect = pooling.prior(moved["effect"], moved["se"])[0] if len(moved) else np.nan
-    gain, _ = trial_cards.prior_of(trial_cards.portfolio(study, reads))
+    gain, _ = trial_cards.prior_of(trial_cards.portfolio(reads))
     size = trial_designs.holdout_sentence(study, effect, gain)
     return f"{size} {spending.tests_sentence(study)}"

@@ -158,12 +158,12 @@ def checks_table(read: Read | None) -> pd.DataFrame:
     return read.checks.iloc[first.argsort(kind="stable")].reset_index(drop=True)
 
 
-def rule(study: Study, read: Read | None) -> str:
+def rule(read: Read | None) -> str:
     """Print hypothesis, metric and rule, before any result."""
-    return NOTHING if read is None else trial_cards.rule_sentence(study, read.trial)
+    return NOTHING if read is None else trial_cards.rule_sentence(read.trial)
 
 
-def warned(study: Study, read: Read | None) -> str:
+def warned(read: Read | None) -> str:
     """Print what the checks found over the result."""
     return NOTHING if read is None else trial_checks.warning(read.checks)
 
@@ -175,7 +175,7 @@ def metrics(study: Study, read: Read | None) -> pd.DataFrame:
     return trial_readouts.readout(study, read.trial, read.arms, read.covariates)
 
 
-def estimands_sentence(study: Study, read: Read | None, found: pd.DataFrame) -> str:
+def estimands_sentence(read: Read | None, found: pd.DataFrame) -> str:
     """Say what adjusting and capping do to the effect."""
     if not readable(read):
         return not_read_text(read)

@@ -76,7 +76,7 @@ def project(
     _enough(cells, triangle)
     width = cells.calendar.shape[1]
     tried = _tried(cells, triangle, level)
-    method, widened, backtest = _chosen(tried, level)
+    method, widened, backtest = _chosen(tried)
     known = basis(cells, cumulative=triangle.cumulative, ages=width)
     table = _table(known, triangle, ages, method, widened, level)
     forecasts = _forecasts(tried, method, widened, triangle, level)
@@ -186,7 +186,7 @@ def _tried(cells: Cells, triangle: Triangle, level: float) -> pd.DataFrame:
     return rows.drop(columns="found")
 
 
-def _chosen(tried: pd.DataFrame, level: float) -> tuple[str, float, pd.DataFrame]:
+def _chosen(tried: pd.DataFrame) -> tuple[str, float, pd.DataFrame]:
     """Pick the method that came closest, over forecasts that all of them made."""
     if tried.empty:
         names = ["method", "hidden", "forecasts", "bias", "absolute_error", "coverage", "chosen"]

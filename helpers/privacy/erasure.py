@@ -92,14 +92,14 @@ def _content(name: str, content: bytes, words: Words) -> tuple[bytes, int]:
         text, found = _cells(text, words)
     if name.endswith(_JSON):
         try:
-            return _json(name, json.loads(text), words, content)
+            return _json(json.loads(text), words, content)
         except ValueError:
             pass  # Not JSON after all: searched as plain text.
     text, more = _replaced(text, words)
     return (text.encode(encoding), found + more) if found + more else (content, 0)
 
 
-def _json(name: str, value: object, words: Words, content: bytes) -> tuple[bytes, int]:
+def _json(value: object, words: Words, content: bytes) -> tuple[bytes, int]:
     found = 0
 
     def walked(part: object) -> object:

@@ -77,7 +77,7 @@ def run_notebooks(job: Job, published: dict | None, progress: Progress) -> dict[
 
     def add(result: Done) -> None:
         done[result.step.name] = result
-        waiting.extend(_further_pages(job, result, waiting))
+        waiting.extend(_further_pages(job, result))
 
     with ThreadPoolExecutor(max_workers=job.jobs) as pool:
         while waiting or running:
@@ -167,7 +167,7 @@ def cached(job: Job, step: Step, key: str) -> Path:
     return job.folder("cache") / step.name / f"{key}.ipynb"
 
 
-def _further_pages(job: Job, result: Done, waiting: list[Step]) -> list[Step]:
+def _further_pages(job: Job, result: Done) -> list[Step]:
     """List the further pages that a notebook asks for in its record.
 
     Its record's extra ``more_pages`` holds one dictionary of parameter values for each, such as

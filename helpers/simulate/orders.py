@@ -43,7 +43,7 @@ def draw_orders(
 ) -> Orders:
     """Draw what each purchase is: its list value, lines, discount, channel and checkout flow."""
     n, who = len(history.at), history.customer
-    first = first_orders(history, len(people.acquired))
+    first = first_orders(history)
     discount, coupon = order_discounts(config, people, history, rng)
     names = np.array([c.name for c in config.channels], dtype=object)
     own = people.channel[who]

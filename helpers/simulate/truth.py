@@ -218,7 +218,7 @@ def value_by_age(config: ShopConfig, age: int, *, channel: str | None = None) ->
     return total
 
 
-def first_orders(history: History, n: int) -> np.ndarray:
+def first_orders(history: History) -> np.ndarray:
     """Mark each customer's first order."""
     first = np.zeros(len(history.at), dtype=bool)
     first[np.unique(history.customer, return_index=True)[1]] = True
@@ -229,7 +229,7 @@ def order_discounts(
     config: ShopConfig, people: People, history: History, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Give each order's discount and coupon code: the best of promotion, coupon and flash sale."""
-    first = first_orders(history, len(people.acquired))
+    first = first_orders(history)
     discount = calendar(config).discount(history.at)
     code = np.full(len(discount), "", dtype=object)
     coupon = first & (rng.random(len(first)) < config.coupon_share)

@@ -66,7 +66,7 @@ def slides_of(notebook: Mapping) -> list[Slide]:
     for cell in notebook["cells"]:
         tags = set(tags_of(cell))
         if cell["cell_type"] == "markdown":
-            found += _words(cell, tags, reading, render)
+            found += _words(cell, reading, render)
         elif "solution" in tags:
             dots, reading.since = asked[cell["id"]]["source"], ""
             found.append(
@@ -88,7 +88,7 @@ def slides_of(notebook: Mapping) -> list[Slide]:
     return _numbered(found)
 
 
-def _words(cell: Mapping, tags: set, reading: _Reading, render) -> Iterator[Slide]:
+def _words(cell: Mapping, reading: _Reading, render) -> Iterator[Slide]:
     """Read a Markdown cell: take its heading; title and key ideas are slides of their own."""
     heading, text = _split(cell["source"])
     if heading:
