@@ -178,7 +178,7 @@ def trial_of(world: World, declared: int = WINDOW) -> Trial:
 def outlook(world: World, sample: int = 6000) -> tuple[trial_values.Outlook, pd.DataFrame]:
     """Fit the models on what was known before the start, and value what came after the window."""
     before = histories(world, 0, "before")
-    known = before.groupby(lifetimes.HISTORY, as_index=False)["n"].sum()
+    known = before.groupby(forecast.STATE, as_index=False)["n"].sum()
     spends = before[before["frequency"] > 0].groupby(["frequency", "total_spend"], as_index=False)
     spends = spends["n"].sum()
     models = forecast.fit_models(known.sample(sample, random_state=1).assign(n=1),

@@ -20,7 +20,7 @@ from helpers.errors import DataError
 from helpers.measures.cohorts import triangle
 from helpers.measures.economics import payback_age
 from helpers.measures.metrics import mean_interval, wilson
-from helpers.models.projection import HORIZONS, project
+from helpers.models.projection import HORIZON_MONTHS, project
 from helpers.simulate import SAMPLE
 from helpers.simulate.purchases import draw_people, generator, purchases
 from helpers.summaries.expressions import PARTS
@@ -92,7 +92,7 @@ def ages_of(groups: pd.DataFrame, unit: str) -> pd.DataFrame:
 
 def projections(shops: int, size: int, months: int, seed: int) -> pd.DataFrame:
     """Project every shop; one row per shop, measure, cohort and age with what came."""
-    orders = orders_of(shops * size, months, max(HORIZONS) + 2, seed)
+    orders = orders_of(shops * size, months, max(HORIZON_MONTHS) + 2, seed)
     orders["shop"] = np.random.default_rng([seed, 1]).permutation(shops * size)[
         orders["customer"]
     ] % shops  # fmt: skip

@@ -13,7 +13,7 @@ from pathlib import Path
 from helpers.contract.shop import ROOT
 from helpers.errors import UsageError
 
-RECORD_TYPE = "application/vnd.ltv.record+json"
+RECORD = "application/vnd.ltv.record+json"
 VARIANT = "--"  # 05_campaign_uplift--spring.ipynb is a further page of 05_campaign_uplift
 Record = dict
 
@@ -85,14 +85,12 @@ def read_notebook(path: Path) -> dict:
     if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
         raise ValueError(f"{path.name} is not a notebook")
     for cell in notebook["cells"]:
-        cell["source"] = _joined(cell.get("source", ""))
+        cell["source"] = joined(cell.get("source", ""))
         for output in cell.get("outputs", []):
             if "text" in output:
-                output["text"] = _joined(output["text"])
+                output["text"] = joined(output["text"])
             data = output.get("data", {})
-            data.update(
-                {kind: _joined(value) for kind, value in data.items() if "json" not in kind}
-            )
+            data.update({kind: joined(value) for kind, value in data.items() if "json" not in kind})
     return notebook
 
 
@@ -101,7 +99,7 @@ def record_of(notebook: dict) -> Record | None:
     found = None
     for cell in notebook["cells"]:
         for output in cell.get("outputs", []):
-            found = output.get("data", {}).get(RECORD_TYPE, found)
+            found = output.get("data", {}).get(RECORD, found)
     return found
 
 
@@ -168,7 +166,8 @@ def write_record(folder: Path, name: str, record: Record | None) -> None:
         (folder / f"{name}.json").write_text(text, encoding="utf-8")
 
 
-def _joined(text: object) -> object:
+def joined(text: object) -> object:
+    """Join the lines that a notebook's JSON keeps a text in; anything else as it is."""
     is_lines = isinstance(text, list) and all(isinstance(line, str) for line in text)
     return "".join(text) if is_lines else text
 

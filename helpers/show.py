@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from helpers.errors import DataError, UsageError, nearest
+from helpers.records import RECORD
 from helpers.written import (
     MISSING,
     Formatter,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 TABLE = "application/vnd.ltv.table+json"
 HEADLINE = "application/vnd.ltv.headline+json"
-RECORD = "application/vnd.ltv.record+json"
 
 TITLE_LENGTH = 90
 ROWS_SHOWN, COLUMNS_SHOWN, ROWS_KEPT, TEXT_SHOWN = 12, 8, 5000, 90

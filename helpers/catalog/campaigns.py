@@ -1,10 +1,9 @@
 """What campaigns and tests changed, and what they earned after their cost."""
 
-from helpers.catalog.entry import MARGIN, ORDERS, REVENUE, TEST, Measure
+from helpers.catalog.entry import MARGIN, ORDERS, REVENUE, SENT, TEST, Measure
 
 THEME = "Campaigns and tests"
 _WINDOW = "the days after assignment that the test declared beforehand"
-_SENT = ("touchpoints.customer_id", "touchpoints.kind", "touchpoints.sent_at")
 
 ENTRIES = (
     Measure(
@@ -90,7 +89,7 @@ ENTRIES = (
         "What a report credits to the last message before an order.",
         "revenue of orders within k days of the last message",
         numerator="revenue of orders after a message", window="k days after a message",
-        unit="money", needs=(*REVENUE, *_SENT),
+        unit="money", needs=(*REVENUE, *SENT),
         pitfalls=("Most of these orders would have come anyway; it stands beside the test, never "
                   "in its place.",),
         requirements=(58,), notebook="05", aliases=("attributed revenue",),

@@ -1,12 +1,11 @@
 """Messages, webinars and touches, first value and carts, and what customers say."""
 
-from helpers.catalog.entry import ORDERS, REVENUE, Measure
+from helpers.catalog.entry import ORDERS, REVENUE, SENT, Measure
 
 THEME = "Messages, first value and feedback"
-_SENT = ("touchpoints.customer_id", "touchpoints.kind", "touchpoints.sent_at")
-_DELIVERED = (*_SENT, "touchpoints.delivered")
+_DELIVERED = (*SENT, "touchpoints.delivered")
 _STEPS = ("activations.customer_id", "activations.step", "activations.at", *ORDERS)
-_WEBINAR = (*_SENT, "touchpoints.attended")
+_WEBINAR = (*SENT, "touchpoints.attended")
 _SURVEY = ("surveys.customer_id", "surveys.kind", "surveys.score", "surveys.answered_at")
 
 ENTRIES = (
@@ -73,7 +72,7 @@ ENTRIES = (
         "touches_per_customer", "Touches per customer",
         "How often the shop contacted a customer.", "touches / customers with at least one",
         numerator="touches of all kinds", denominator="customers with a touch",
-        window="a calendar month", unit="ratio", needs=_SENT,
+        window="a calendar month", unit="ratio", needs=SENT,
         pitfalls=("Customers who got nothing are not in the denominator; their number stands "
                   "beside it.",),
         requirements=(51, 61), notebook="05",
@@ -197,7 +196,7 @@ ENTRIES = (
         "What share of those asked answered.",
         "requests answered within 30 days / requests at least 30 days old",
         numerator="requests that were answered", denominator="requests to answer a survey",
-        window="30 days after the request", unit="percent", needs=(*_SURVEY, *_SENT),
+        window="30 days after the request", unit="percent", needs=(*_SURVEY, *SENT),
         pitfalls=("Who was asked is known only if the request was recorded as a touch of kind "
                   "survey.",),
         requirements=(89,), notebook="06",

@@ -1,17 +1,15 @@
 """Who is new, who comes back, who leaves, and how long they stay."""
 
-from helpers.catalog.entry import ORDERS, Measure
+from helpers.catalog.entry import BUYERS, ORDERS, PERIOD, Measure
 
 THEME = "New, returning and lost customers"
-_PERIOD = "a day, month or quarter, by the order's local date"
-_BUYERS = "distinct customers with an order in the period"
 
 ENTRIES = (
     Measure(
         "new_customers", "New customers",
         "How many customers bought for the first time.",
         "number of customers whose first order falls in the period",
-        numerator="customers whose first order ever falls in the period", window=_PERIOD,
+        numerator="customers whose first order ever falls in the period", window=PERIOD,
         unit="count", needs=ORDERS,
         pitfalls=("Where the history starts later than the shop did, old customers look new in "
                   "its first months.",
@@ -22,8 +20,8 @@ ENTRIES = (
         "new_customer_share", "Share of new customers",
         "What share of active customers bought for the first time.",
         "new customers / active customers of the period",
-        numerator="customers whose first order ever falls in the period", denominator=_BUYERS,
-        window=_PERIOD, unit="percent", needs=ORDERS,
+        numerator="customers whose first order ever falls in the period", denominator=BUYERS,
+        window=PERIOD, unit="percent", needs=ORDERS,
         pitfalls=("First of three definitions: a customer is new in the period of the first "
                   "order, even if a second one follows in it. One less this share is returning.",),
         requirements=(80,), notebook="02", numerator_column="new_customers",
@@ -34,7 +32,7 @@ ENTRIES = (
         "What share of active customers had also bought in the twelve months before.",
         "customers with an order in the period and in the twelve months before it / active "
         "customers",
-        numerator="active customers with an order in the look-back", denominator=_BUYERS,
+        numerator="active customers with an order in the look-back", denominator=BUYERS,
         window="a period and the twelve months before it", unit="percent", needs=ORDERS,
         pitfalls=("Second of three definitions: whoever comes back after a longer break counts as "
                   "new.",

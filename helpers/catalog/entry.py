@@ -18,6 +18,9 @@ MARGIN = (*REVENUE, "orders.cogs", "orders.shipping_cost", "orders.payment_fee")
 SPEND = ("marketing_spend.channel", "marketing_spend.starts_at", "marketing_spend.cost")
 TEST = ("assignments.experiment_id", "assignments.customer_id", "assignments.arm",
         "assignments.assigned_at")  # fmt: skip
+SENT = ("touchpoints.customer_id", "touchpoints.kind", "touchpoints.sent_at")
+PERIOD = "a day, month or quarter, by the order's local date"
+BUYERS = "distinct customers with an order in the period"
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,15 @@
 """Sales and margin of a period: money, orders, buyers, and ratios of them."""
 
-from helpers.catalog.entry import MARGIN, ORDERS, REVENUE, Measure
+from helpers.catalog.entry import BUYERS, MARGIN, ORDERS, PERIOD, REVENUE, Measure
 
 THEME = "Sales and margin"
-_PERIOD = "a day, month or quarter, by the order's local date"
-_BUYERS = "distinct customers with an order in the period"
 
 ENTRIES = (
     Measure(
         "revenue", "Revenue",
         "What customers paid for goods, net of what they got back.",
         "sum of line totals after discount, less refunds, without tax and shipping",
-        numerator="line totals of sales, less refunds", window=_PERIOD, unit="money", needs=REVENUE,
+        numerator="line totals of sales, less refunds", window=PERIOD, unit="money", needs=REVENUE,
         pitfalls=("Tools differ on tax, shipping, discounts and canceled orders; compare "
                   "definitions first.",
                   "A refund is booked on the day of the sale it refunds, so recent periods still "
@@ -22,7 +20,7 @@ ENTRIES = (
     Measure(
         "orders", "Orders",
         "How many orders came in.", "number of distinct orders",
-        numerator="distinct orders", window=_PERIOD, unit="count", needs=ORDERS,
+        numerator="distinct orders", window=PERIOD, unit="count", needs=ORDERS,
         pitfalls=("Orders of one customer on one day are several orders here, and one purchase "
                   "day in the models.",),
         requirements=(16,), notebook="02", numerator_column="orders",
@@ -31,7 +29,7 @@ ENTRIES = (
         "units", "Units",
         "How many units were sold, less those that came back.",
         "sum of quantity, returned units negative",
-        numerator="units sold, less units returned", window=_PERIOD, unit="count",
+        numerator="units sold, less units returned", window=PERIOD, unit="count",
         needs=("orders.quantity", "orders.ordered_at"),
         pitfalls=("Lines without a quantity add nothing; a shop that records none has no units.",),
         requirements=(93,), notebook="02", numerator_column="units",
@@ -39,7 +37,7 @@ ENTRIES = (
     Measure(
         "customers", "Active customers",
         "How many customers bought in the period.", "number of distinct customers with an order",
-        numerator=_BUYERS, window=_PERIOD, unit="count", needs=ORDERS,
+        numerator=BUYERS, window=PERIOD, unit="count", needs=ORDERS,
         pitfalls=("Distinct customers do not add up: a quarter has fewer than its three months "
                   "together.",
                   "A person with two accounts counts twice; a shared marketplace address counts "
@@ -50,7 +48,7 @@ ENTRIES = (
     Measure(
         "aov", "Average order value",
         "What an order brings.", "revenue / orders",
-        numerator="revenue of the period", denominator="orders of the period", window=_PERIOD,
+        numerator="revenue of the period", denominator="orders of the period", window=PERIOD,
         unit="money", needs=REVENUE,
         pitfalls=("It is a sum over a sum, never a mean of customers' own averages.",
                   "A few wholesale orders can carry it."),
@@ -61,7 +59,7 @@ ENTRIES = (
     Measure(
         "purchase_frequency", "Purchase frequency",
         "How often an active customer orders.", "orders / active customers of the period",
-        numerator="orders of the period", denominator=_BUYERS, window=_PERIOD, unit="ratio",
+        numerator="orders of the period", denominator=BUYERS, window=PERIOD, unit="ratio",
         needs=ORDERS,
         pitfalls=("It grows with the length of the period, so name the period.",
                   "Order value times frequency times active customers is revenue, exactly."),
@@ -72,14 +70,14 @@ ENTRIES = (
         "units_per_order", "Units per order",
         "How many units an order holds.", "units / orders",
         numerator="units sold, less units returned", denominator="orders of the period",
-        window=_PERIOD, unit="ratio", needs=("orders.quantity", "orders.order_id"),
+        window=PERIOD, unit="ratio", needs=("orders.quantity", "orders.order_id"),
         pitfalls=("Returns take units off but leave the order, so it falls as returns come in.",),
         requirements=(93,), notebook="02", numerator_column="units", denominator_column="orders",
     ),
     Measure(
         "arpu", "Revenue per active customer",
         "What an active customer brings in the period.", "revenue / active customers of the period",
-        numerator="revenue of the period", denominator=_BUYERS, window=_PERIOD, unit="money",
+        numerator="revenue of the period", denominator=BUYERS, window=PERIOD, unit="money",
         needs=REVENUE,
         pitfalls=("Without contracts only an order shows that somebody is active. Revenue per "
                   "active user (ARPU) and per paying user (ARPPU) are then one number.",
@@ -94,7 +92,7 @@ ENTRIES = (
         "What the period brought per customer ever won, whether they bought or not.",
         "revenue / customers whose first order is not later than the period",
         numerator="revenue of the period", denominator="customers won up to the end of the period",
-        window=_PERIOD, unit="money", needs=REVENUE,
+        window=PERIOD, unit="money", needs=REVENUE,
         pitfalls=("It falls as a shop grows older, because nobody ever leaves the books.",
                   "Customers from before the history begins count from their first order seen."),
         requirements=(31,), notebook="02", numerator_column="revenue",
@@ -105,7 +103,7 @@ ENTRIES = (
         "What is left after the costs that an order causes.",
         "sum of revenue less cost of goods, shipping and payment fees, over lines whose cost is "
         "known",
-        numerator="revenue less variable costs, of lines whose cost is known", window=_PERIOD,
+        numerator="revenue less variable costs, of lines whose cost is known", window=PERIOD,
         unit="money", needs=MARGIN,
         pitfalls=("A cost that is not known makes the margin missing, not 100%.",
                   "Marketing is not in it; costs of serving are in customer value, not here.",
@@ -117,7 +115,7 @@ ENTRIES = (
         "What share of revenue is left as margin.",
         "margin / revenue of the lines whose cost is known",
         numerator="contribution margin", denominator="revenue of lines whose cost is known",
-        window=_PERIOD, unit="percent", needs=MARGIN,
+        window=PERIOD, unit="percent", needs=MARGIN,
         pitfalls=("Both sides hold the same lines; over all revenue it would be too low.",
                   "A rate is a share up to 1; 60 where 0.60 is meant multiplies a value by a "
                   "hundred."),
@@ -129,7 +127,7 @@ ENTRIES = (
         "For what share of revenue the cost is known.",
         "revenue of lines whose cost is known / revenue",
         numerator="revenue of lines whose cost is known", denominator="revenue of the period",
-        window=_PERIOD, unit="percent", needs=MARGIN,
+        window=PERIOD, unit="percent", needs=MARGIN,
         pitfalls=("Where it is low, margin says more about bookkeeping than about customers.",),
         requirements=(9,), notebook="02", numerator_column="margin_revenue",
         denominator_column="revenue",

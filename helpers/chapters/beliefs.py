@@ -4,6 +4,7 @@ import pandas as pd
 
 from helpers import records, summaries
 from helpers.chapters import trial_costs
+from helpers.experiments.decisions import WITHHELD
 from helpers.show import count, is_missing, label
 from helpers.study import Study
 
@@ -92,7 +93,7 @@ def sentence(table: pd.DataFrame) -> str:
             "No experiment is declared, so there is no log of what was believed. A table "
             "experiments (experiment_id, hypothesis, window_days, decision) starts one."
         )
-    ruled = table[~table["verdict"].isin(["", "withheld"])]
+    ruled = table[~table["verdict"].isin(["", WITHHELD])]
     table = table.drop_duplicates("experiment")
     ended = table["state"] == "ended"
     open_ones = table[ended & (table["decision"] == "")]

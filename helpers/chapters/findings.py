@@ -4,14 +4,10 @@ One function per picture of the notebooks: frame in, `Finding` out. A finding wi
 sentence that says why there is no picture.
 """
 
-from collections.abc import Callable
-
 import pandas as pd
 
 from helpers.show import Finding, count, label, percent
-from helpers.written import alike
-
-Money = Callable[..., str]
+from helpers.written import Formatter, alike, month_name
 
 
 def nothing(sentence: str) -> Finding:
@@ -19,14 +15,9 @@ def nothing(sentence: str) -> Finding:
     return Finding("", "", sentence)
 
 
-def together(money: Money, row: pd.Series, *names: str) -> list[str]:
+def together(money: Formatter, row: pd.Series, *names: str) -> list[str]:
     """Write amounts of one row with the same number of decimals."""
     return alike(money, [row[name] for name in names])
-
-
-def month_of(day: object) -> str:
-    """Write a month in words: June 2026."""
-    return f"{pd.Timestamp(day):%B %Y}"
 
 
 def _move(now: float, before: float) -> str:
@@ -41,7 +32,9 @@ def _move(now: float, before: float) -> str:
 # --- 02: what customers have been worth ----------------------------------------------------------
 
 
-def month_money(months: pd.DataFrame, basis: str, money: Money, *, warning: str = "") -> Finding:
+def month_money(
+    months: pd.DataFrame, basis: str, money: Formatter, *, warning: str = ""
+) -> Finding:
     """Revenue or margin by month, the last month against the one before; a warning after it."""
     if months[basis].isna().all():
         return nothing("Every month has fewer customers than may be shown.")
@@ -49,11 +42,11 @@ def month_money(months: pd.DataFrame, basis: str, money: Money, *, warning: str 
     before = months[basis].iloc[-2] if len(months) > 1 else float("nan")
     best = months.loc[months[basis].idxmax()]
     beside = f"; the month before {money(before)}" if pd.notna(before) else ""
-    brought = f"{month_of(now['start'])} brought {money(now[basis])} of {basis}{beside}."
+    brought = f"{month_name(now['start'])} brought {money(now[basis])} of {basis}{beside}."
     return Finding(
-        f"{basis.capitalize()} in {month_of(now['start'])} {_move(now[basis], before)}",
-        f"Bars of {basis} by month; {month_of(now['start'])} {money(now[basis])}, the best month "
-        f"{month_of(best['start'])} with {money(best[basis])}.",
+        f"{basis.capitalize()} in {month_name(now['start'])} {_move(now[basis], before)}",
+        f"Bars of {basis} by month; {month_name(now['start'])} {money(now[basis])}, the best month "
+        f"{month_name(best['start'])} with {money(best[basis])}.",
         f"{brought} {warning}".strip(),
     )
 
@@ -75,7 +68,7 @@ def repeats(rows: pd.DataFrame) -> Finding:
     )
 
 
-def payback(economics: pd.DataFrame, money: Money) -> Finding:
+def payback(economics: pd.DataFrame, money: Formatter) -> Finding:
     """What a customer costs and earns by channel with spend."""
     if economics.empty or "cac" not in economics:
         return nothing(
@@ -106,7 +99,7 @@ def payback(economics: pd.DataFrame, money: Money) -> Finding:
 # --- 05: campaigns -------------------------------------------------------------------------------
 
 
-def campaign_effects(table: pd.DataFrame, money: Money) -> Finding:
+def campaign_effects(table: pd.DataFrame, money: Formatter) -> Finding:
     """The effects of all experiments that may be read."""
     if table.empty:
         return nothing("No experiment has an effect that may be read.")
@@ -123,7 +116,7 @@ def campaign_effects(table: pd.DataFrame, money: Money) -> Finding:
     )
 
 
-def campaign_power(table: pd.DataFrame, money: Money) -> str:
+def campaign_power(table: pd.DataFrame, money: Formatter) -> str:
     """Say what the experiments could have seen."""
     if table.empty:
         return "There is nothing to judge the size of."

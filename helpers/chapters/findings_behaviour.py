@@ -2,9 +2,10 @@
 
 import pandas as pd
 
-from helpers.chapters.findings import Money, nothing
+from helpers.chapters.findings import nothing
 from helpers.experiments.effects import newcombe
 from helpers.show import Finding, count, label, percent
+from helpers.written import Formatter
 
 
 def rfm(segments: pd.DataFrame, basis: str) -> Finding:
@@ -78,7 +79,7 @@ def moves(table: pd.DataFrame) -> str:
     )
 
 
-def affinity(table: pd.DataFrame, level: str, basis: str, money: Money) -> str:
+def affinity(table: pd.DataFrame, level: str, basis: str, money: Formatter) -> str:
     """Say which pair goes together beyond chance, and what it brought."""
     plural = {"category": "categories", "product": "products"}[level]
     if table.empty:

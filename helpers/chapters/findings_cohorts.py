@@ -3,12 +3,12 @@
 import pandas as pd
 
 from helpers.chapters.cohort_tables import NAMES
-from helpers.chapters.findings import Money, nothing
+from helpers.chapters.findings import nothing
 from helpers.experiments.effects import newcombe
 from helpers.measures.cohorts import Triangle
 from helpers.measures.run_in import RunIn
 from helpers.show import Finding, count, label, percent
-from helpers.written import alike
+from helpers.written import Formatter, alike
 
 
 def run_in(found: RunIn) -> str:
@@ -115,7 +115,7 @@ def one_age(cohorts: pd.DataFrame, age: int) -> Finding:
     )
 
 
-def layers(cake: pd.DataFrame, basis: str, money: Money) -> Finding:
+def layers(cake: pd.DataFrame, basis: str, money: Formatter) -> Finding:
     """Which cohorts the money of the last month came from."""
     if cake.empty or cake["joined"].nunique() < 2:
         return nothing("All customers joined in one period, so there are no layers to tell apart.")
@@ -135,7 +135,7 @@ def layers(cake: pd.DataFrame, basis: str, money: Money) -> Finding:
     )
 
 
-def chosen_triangle(triangle: Triangle, measure: str, fmt: Money, missing: str) -> Finding:
+def chosen_triangle(triangle: Triangle, measure: str, fmt: Formatter, missing: str) -> Finding:
     """The triangle of one measure and its pooled row, or the reason why there is none."""
     if missing:
         return nothing(missing)
@@ -213,7 +213,7 @@ def cohort_payback(table: pd.DataFrame) -> str:
     )
 
 
-def channels_payback(table: pd.DataFrame, money: Money) -> Finding:
+def channels_payback(table: pd.DataFrame, money: Formatter) -> Finding:
     """Which channel has earned back its cost, and by when."""
     if table.empty:
         return nothing(

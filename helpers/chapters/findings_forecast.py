@@ -3,14 +3,15 @@
 
 import pandas as pd
 
-from helpers.chapters.findings import Finding, Money, month_of, nothing
+from helpers.chapters.findings import Finding, nothing
 from helpers.models.backtest import BackTest
 from helpers.models.calendar import SeasonCheck
 from helpers.models.drift import Drift
 from helpers.show import count, label, percent, ratio
+from helpers.written import Formatter, month_name
 
 
-def clv_tiers(table: pd.DataFrame, money: Money, reason: str) -> Finding:
+def clv_tiers(table: pd.DataFrame, money: Formatter, reason: str) -> Finding:
     """The forecast of value by tier of customers, or the reason why there is none."""
     if table.empty:
         return nothing(f"There is no forecast for these customers. {reason}")
@@ -25,7 +26,7 @@ def clv_tiers(table: pd.DataFrame, money: Money, reason: str) -> Finding:
     )
 
 
-def holdout(check: BackTest, money: Money) -> Finding:
+def holdout(check: BackTest, money: Formatter) -> Finding:
     """The model used against what customers did, by tenths of customers, on the newest origin."""
     if check.reason:
         return nothing(f"No check against history is possible. {check.reason}")
@@ -89,7 +90,7 @@ def season(found: SeasonCheck) -> Finding:
     )
 
 
-def forecast_months(months: pd.DataFrame, money: Money) -> Finding:
+def forecast_months(months: pd.DataFrame, money: Formatter) -> Finding:
     """Revenue month by month, customers of today and to come."""
     if months.empty:
         return nothing("Without a forecast there is nothing to show month by month.")
@@ -97,12 +98,12 @@ def forecast_months(months: pd.DataFrame, money: Money) -> Finding:
     net = months["net"].sum(min_count=1)
     kept = f", of which {money(net)} is left as margin after service" if pd.notna(net) else ""
     return Finding(
-        f"{month_of(best['start'])} is expected to be the best month, with "
+        f"{month_name(best['start'])} is expected to be the best month, with "
         f"{money(best['revenue'])}",
         "Lines of expected revenue by month, of customers of today, of those to come, and of both "
-        f"with a band: both most {money(best['revenue'])} in {month_of(best['start'])}, least "
-        f"{money(least['revenue'])} in {month_of(least['start'])}.",
-        f"{month_of(best['start'])}: {money(best['revenue'])} (90% interval "
+        f"with a band: both most {money(best['revenue'])} in {month_name(best['start'])}, least "
+        f"{money(least['revenue'])} in {month_name(least['start'])}.",
+        f"{month_name(best['start'])}: {money(best['revenue'])} (90% interval "
         f"{money(best['revenue_low'])} to {money(best['revenue_high'])}). Over these months "
         f"revenue adds up to {money(months['revenue'].sum())}{kept}.",
     )
@@ -200,7 +201,7 @@ def _criterion(found: Drift) -> str:
     return f"By Akaike's criterion, a model of each is worse by {size}: keep one model."
 
 
-def thirds(table: pd.DataFrame, money: Money) -> Finding:
+def thirds(table: pd.DataFrame, money: Formatter) -> Finding:
     """Value per customer by third of recency, frequency and spend."""
     again = table[table["by"] != "no repeat"]
     if again.empty:

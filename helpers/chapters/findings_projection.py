@@ -2,13 +2,14 @@
 
 import pandas as pd
 
-from helpers.chapters.findings import Money, nothing
+from helpers.chapters.findings import nothing
 from helpers.models.projection import Projection
 from helpers.show import Finding, count, label, percent
+from helpers.written import Formatter
 
 
 def continued(
-    projection: Projection | None, curves: pd.DataFrame, reason: str, what: str, fmt: Money
+    projection: Projection | None, curves: pd.DataFrame, reason: str, what: str, fmt: Formatter
 ) -> Finding:
     """Cohorts carried on to later ages."""
     if projection is None:

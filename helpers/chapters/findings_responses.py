@@ -2,13 +2,15 @@
 
 import pandas as pd
 
-from helpers.chapters.findings import Money, month_of, nothing
+from helpers.chapters.findings import nothing
 from helpers.experiments import pooling
 from helpers.measures.activation import FIRST_DAYS, SECOND_DAYS
 from helpers.measures.funnels import WEIGHTS
 from helpers.measures.metrics import Estimate
+from helpers.measures.withheld import HELD
 from helpers.show import Finding, count, days, label, percent, ratio
 from helpers.summaries.contracts import ContractChurn
+from helpers.written import Formatter, month_name
 
 NO_TOUCHES = (
     "Nothing that was sent to customers is recorded, so it cannot be said how often they were "
@@ -51,7 +53,7 @@ def _differ(table: pd.DataFrame, name: str, low: str, high: str) -> bool:
     return bool(pooling.heterogeneity(table[name], ses)[2] < 0.05)
 
 
-def mails(funnel: pd.DataFrame, money: Money) -> Finding:
+def mails(funnel: pd.DataFrame, money: Formatter) -> Finding:
     """Which share of delivered e-mails was clicked, by campaign and step."""
     if funnel.empty:
         return nothing(NO_MAILS)
@@ -113,7 +115,7 @@ def touches_sentence(touched: pd.DataFrame, each: pd.DataFrame, tired: pd.DataFr
             f"{ratio(now['each'], 1)} touches each."
         )
     known = tired.dropna(subset="rate")
-    known = known[~known["touches"].str.startswith("withheld")]
+    known = known[~known["touches"].str.startswith(HELD)]
     if known.empty:
         return f"{said} Whether they unsubscribe is not recorded often enough to say."
     few, many = known.iloc[0], known.iloc[-1]
@@ -285,7 +287,7 @@ def contract_churn(churn: pd.DataFrame, pooled: ContractChurn) -> Finding:
     if known.empty:
         return nothing("Too few contracts ran at the start of any month to say how many end.")
     last = known.iloc[-1]
-    now = month_of(last["start"])
+    now = month_name(last["start"])
     counted = rows["joined_and_left"].sum()
     return Finding(
         f"{percent(last['churn'], 1)} of contracts ended in {now}",

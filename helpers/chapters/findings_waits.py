@@ -2,9 +2,10 @@
 
 import pandas as pd
 
-from helpers.chapters.findings import Money, nothing
+from helpers.chapters.findings import nothing
 from helpers.show import Finding, count, label, percent
 from helpers.summaries.behaviour import LATER_DAYS
+from helpers.written import Formatter
 
 
 def waits(second: pd.DataFrame, again: pd.DataFrame) -> Finding:
@@ -92,7 +93,7 @@ def calendar(table: pd.DataFrame) -> str:
     )
 
 
-def later_value(table: pd.DataFrame, basis: str, money: Money, days: int = LATER_DAYS) -> str:
+def later_value(table: pd.DataFrame, basis: str, money: Formatter, days: int = LATER_DAYS) -> str:
     """Say what activated customers were worth later, and that this is no effect."""
     if table.empty:
         return (
@@ -111,7 +112,7 @@ def later_value(table: pd.DataFrame, basis: str, money: Money, days: int = LATER
     )
 
 
-def onboarding(result: pd.DataFrame, money: Money) -> str:
+def onboarding(result: pd.DataFrame, money: Formatter) -> str:
     """Say what an onboarding experiment found, arm by arm."""
     if result.empty:
         return (

@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from helpers.chapters.findings import Money, month_of, nothing, together
+from helpers.chapters.findings import nothing, together
 from helpers.measures.cac import NO_OVERHEAD
 from helpers.show import Finding, count, label, percent
-from helpers.written import alike
+from helpers.written import Formatter, alike, month_name
 
 NO_SPEND = (
     "No marketing spend is recorded, so there is no cost of a customer, a click or a lead. A table "
@@ -17,7 +17,7 @@ NO_PLAN = (
 )
 
 
-def cost_by_channel(channels: pd.DataFrame, ways: pd.DataFrame, money: Money) -> Finding:
+def cost_by_channel(channels: pd.DataFrame, ways: pd.DataFrame, money: Formatter) -> Finding:
     """What a customer costs by channel, and how the ways to count it differ."""
     if ways.empty:
         return nothing(NO_SPEND)
@@ -42,14 +42,15 @@ def cost_by_channel(channels: pd.DataFrame, ways: pd.DataFrame, money: Money) ->
     )
 
 
-def ways_sentence(ways: pd.DataFrame, money: Money) -> str:
+def ways_sentence(ways: pd.DataFrame, money: Formatter) -> str:
     """Say what a customer costs by each way to count it, and which way is not known."""
     rows = ways.set_index("way")
     known = []
     for way, row in rows[rows["cac"].notna()].iterrows():
         each, low, high = together(money, row, "cac", "low", "high")
         known.append(f"{way} {each} ({low} to {high})")
-    span = f"From {month_of(rows['first_month'].iloc[0])} to {month_of(rows['last_month'].iloc[0])}"
+    first, last = (month_name(rows[name].iloc[0]) for name in ("first_month", "last_month"))
+    span = f"From {first} to {last}"
     said = f"{span}, a customer cost: {', '.join(known)}." if known else rows["reason"].iloc[0]
     if rows.loc["fully loaded", "reason"] == NO_OVERHEAD:
         said += (
@@ -86,14 +87,14 @@ def leads_sentence(leads: pd.DataFrame) -> str:
     )
 
 
-def plan(table: pd.DataFrame, month: str, money: Money) -> Finding:
+def plan(table: pd.DataFrame, month: str, money: Formatter) -> Finding:
     """What was spent against what was planned: the month, the year to date, and the unplanned."""
     if table.empty:
         return nothing(NO_PLAN)
     total = table.set_index("channel").loc["all"]
     if pd.isna(total["spent"]):
         return nothing(f"Spend cannot be held against the plan: {NO_SPEND}")
-    now = month_of(f"{month}-01")
+    now = month_name(month)
     year = (
         f"for the year so far {money(total['year_spent'])} against {money(total['year_planned'])}"
     )

@@ -2,11 +2,12 @@
 
 import pandas as pd
 
-from helpers.chapters.findings import Finding, Money, nothing
+from helpers.chapters.findings import Finding, nothing
 from helpers.chapters.forecast_tables import Outlook
 from helpers.models import portfolio
 from helpers.show import percent
 from helpers.sliders import Answer, Lever
+from helpers.written import Formatter
 
 # How far a lever can be pulled: leaving and pace as a share of today's, the margin rate as added.
 MOVED, POINTS = 0.5, 0.1
@@ -70,7 +71,7 @@ def single_changes(view: Outlook, value: Answer) -> pd.DataFrame:
     return found.sort_values("change", ascending=False, kind="stable", ignore_index=True)
 
 
-def lever_finding(view: Outlook, value: Answer, money: Money) -> Finding:
+def lever_finding(view: Outlook, value: Answer, money: Formatter) -> Finding:
     """What each lever does alone, in words."""
     if view.models is None:
         return nothing(f"Without a forecast nothing can be changed about it. {view.reason}")

@@ -6,17 +6,17 @@ import numpy as np
 import pandas as pd
 
 from helpers.chapters.change_tables import months_from
-from helpers.chapters.findings import Money, month_of, nothing
+from helpers.chapters.findings import nothing
 from helpers.chapters.what_if import MOVED, formula
 from helpers.measures import lifetimes
 from helpers.measures.ltv import FormulaValue
 from helpers.measures.repurchase import Churn
 from helpers.show import Finding, count, percent, ratio
 from helpers.sliders import Lever, as_it_is
-from helpers.written import alike
+from helpers.written import Formatter, alike, month_name
 
 
-def windows(table: pd.DataFrame, money: Money) -> str:
+def windows(table: pd.DataFrame, money: Formatter) -> str:
     """Say how much hangs on the choice of the inactivity window."""
     known = table.dropna(subset="days")
     if known.empty:
@@ -48,10 +48,10 @@ def retention(table: pd.DataFrame) -> Finding:
         )
     now = known.iloc[-1]
     return Finding(
-        f"{percent(now['crr'], 1)} of active customers were kept in {month_of(now['start'])}",
+        f"{percent(now['crr'], 1)} of active customers were kept in {month_name(now['start'])}",
         f"Line with band of the share of active customers kept by month, {percent(now['crr'], 1)} "
-        f"in {month_of(now['start'])}.",
-        f"{month_of(now['start'])}: {count(now['at_start'])} active at the start (S), "
+        f"in {month_name(now['start'])}.",
+        f"{month_name(now['start'])}: {count(now['at_start'])} active at the start (S), "
         f"{count(now['kept'])} of them kept, {count(now['new_active'])} new (N), "
         f"{count(now['back'])} came back, {count(now['at_end'])} at the end (E). Kept / S = "
         f"{percent(now['crr'], 1)}; (E - N) / S = {percent(now['crr_formula'], 1)}, which takes "
@@ -59,7 +59,7 @@ def retention(table: pd.DataFrame) -> Finding:
     )
 
 
-def jumps(table: pd.DataFrame, money: Money, *, cap: float) -> str:
+def jumps(table: pd.DataFrame, money: Formatter, *, cap: float) -> str:
     """Say how far the formula's value jumps from month to month, and what smoothing does."""
     known = table.dropna(subset="value")
     kinds = [known[known["kind"] == kind]["value"] for kind in ("of the month", "smoothed")]
@@ -98,7 +98,7 @@ def stages(table: pd.DataFrame, lost: pd.DataFrame) -> Finding:
     )
 
 
-def one_rate_or_many(table: pd.DataFrame, observed: pd.Series, money: Money) -> str:
+def one_rate_or_many(table: pd.DataFrame, observed: pd.Series, money: Formatter) -> str:
     """Say how far the formula goes wrong, and in which direction, for each churn."""
     if table.empty:
         return "Too few purchases were followed to tell one churn rate from many."
@@ -124,7 +124,7 @@ def one_rate_or_many(table: pd.DataFrame, observed: pd.Series, money: Money) -> 
     )
 
 
-def sensitivity(levers: Sequence[Lever], value: FormulaValue, money: Money) -> Finding:
+def sensitivity(levers: Sequence[Lever], value: FormulaValue, money: Formatter) -> Finding:
     """How the formula answers to its three inputs."""
     if not levers:
         return nothing(f"Without a formula value there is nothing to vary. {value.reason}")
@@ -158,7 +158,9 @@ def waits(table: pd.DataFrame) -> Finding:
     )
 
 
-def formula_terms(value: FormulaValue, churn: Churn, simple: dict[str, float], money: Money) -> str:
+def formula_terms(
+    value: FormulaValue, churn: Churn, simple: dict[str, float], money: Formatter
+) -> str:
     """Write the simple customer value with its figures: order value x frequency x lifespan."""
     if value.reason or not np.isfinite(simple["value"]):
         return f"The simple customer value cannot be given. {value.reason or churn.reason}"

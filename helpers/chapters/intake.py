@@ -9,7 +9,7 @@ from helpers.chapters import naive
 from helpers.cleaning import rules
 from helpers.contract.conversions import minor_digits
 from helpers.contract.tables import TABLES
-from helpers.measures.withheld import withhold
+from helpers.measures.withheld import HELD, withhold
 from helpers.records import earlier_months, published_records
 from helpers.show import count, label, percent
 from helpers.study import Study
@@ -160,7 +160,7 @@ def _withheld(steps: list[dict], least: int) -> list[dict]:
         pd.DataFrame(steps), persons="persons", sums=[*_CLEAN], key="step", least=least
     )
     number = len(steps) - len(found) + 1
-    merged = found["step"].str.startswith("withheld (")
+    merged = found["step"].str.startswith(HELD)
     return found.assign(step=found["step"].mask(merged, _few(number))).to_dict("records")
 
 

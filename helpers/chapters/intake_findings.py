@@ -9,11 +9,12 @@ import pandas as pd
 from scipy import stats
 
 from helpers.chapters import naive, reconciliation_tables
-from helpers.chapters.findings import Money, nothing
+from helpers.chapters.findings import nothing
 from helpers.show import Finding, count, percent
+from helpers.written import Formatter
 
 
-def kept(steps: pd.DataFrame, money: Money) -> Finding:
+def kept(steps: pd.DataFrame, money: Formatter) -> Finding:
     """Revenue from the files to what the month sees, step by step."""
     came, seen = steps.iloc[0], steps.iloc[-1]
     clean = steps[steps["step"] == "Clean"].iloc[0]
@@ -61,7 +62,7 @@ def quiet(days: pd.DataFrame) -> Finding:
     )
 
 
-def gap(rows: pd.DataFrame, money: Money, *, tolerance: float = 0.005) -> Finding:
+def gap(rows: pd.DataFrame, money: Formatter, *, tolerance: float = 0.005) -> Finding:
     """The running gap between what was paid and what was sold, by day."""
     sentence = reconciliation_tables.sentence(rows, money)
     if not reconciliation_tables.held(rows):

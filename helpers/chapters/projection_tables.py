@@ -8,13 +8,12 @@ from helpers.chapters import payback_tables
 from helpers.errors import DataError
 from helpers.measures import cohorts, economics
 from helpers.measures.cohorts import Triangle
-from helpers.models.projection import Projection, project
+from helpers.models.projection import HORIZON_MONTHS, Projection, project
 from helpers.study import Study
 from helpers.written import Formatter, alike
 
-# Months of life that a picture's curve is drawn at, and those that the tables name.
+# Months of life that a picture's curve is drawn at.
 DRAWN = tuple(range(3, 37, 3))
-NAMED = (12, 24, 36)
 
 
 def projected(study: Study, triangle: Triangle) -> tuple[Projection | None, str]:
@@ -61,12 +60,12 @@ def horizons(projection: Projection | None, fmt: Formatter) -> pd.DataFrame:
 
     An interval holds what the cohort will do; one with a star lies past the oldest age seen.
     """
-    columns = ["cohort", *(f"{number} months" for number in NAMED)]
+    columns = ["cohort", *(f"{number} months" for number in HORIZON_MONTHS)]
     if projection is None:
         return pd.DataFrame(columns=columns)
     table = projection.table.assign(month=_months(projection.table["age"], projection))
     lines: dict[pd.Timestamp, dict[str, str]] = {}
-    for row in table[table["month"].isin(NAMED)].itertuples():
+    for row in table[table["month"].isin(HORIZON_MONTHS)].itertuples():
         if pd.isna(row.estimate):
             words = row.state.replace("_", "-")
         else:
@@ -100,7 +99,13 @@ def actuals(projection: Projection | None) -> pd.DataFrame:
     return projection.forecasts[columns].iloc[::-1].reset_index(drop=True)
 
 
-_CHANNELS = ["channel", "customers", "cac", *(f"{number} months" for number in NAMED), "paid_back"]
+_CHANNELS = [
+    "channel",
+    "customers",
+    "cac",
+    *(f"{number} months" for number in HORIZON_MONTHS),
+    "paid_back",
+]
 
 
 def channels_ahead(
@@ -129,7 +134,7 @@ def channels_ahead(
             value=channel, **{**frame, "min_cell": 1},
         )  # fmt: skip
         try:
-            found = project(mine, table, horizons=tuple(range(2, NAMED[-1] + 1)))
+            found = project(mine, table, horizons=tuple(range(2, HORIZON_MONTHS[-1] + 1)))
         except DataError:
             continue
         curve = _pooled_ahead(_with_first(found.table, table), table.sizes, paid)
@@ -166,7 +171,7 @@ def _pooled_ahead(ahead: pd.DataFrame, sizes: pd.Series, paid: pd.DataFrame) -> 
 def _channel_words(curve: pd.DataFrame, fmt: Formatter) -> list:
     """Write a channel's row after its name."""
     words = []
-    for number in NAMED:
+    for number in HORIZON_MONTHS:
         if number not in curve.index:
             words.append("not observable")
             continue

@@ -4,7 +4,7 @@ import pandas as pd
 
 from helpers.errors import UsageError, nearest
 from helpers.measures import ltv
-from helpers.measures.withheld import withhold
+from helpers.measures.withheld import HELD, withhold
 
 DIMENSIONS = {
     "channel": "channel of acquisition",
@@ -72,7 +72,7 @@ def widest(segments: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for dimension, part in segments.groupby("dimension", sort=False):
-        known = part[~part["value"].str.startswith(("withheld (", "unknown"))]
+        known = part[~part["value"].str.startswith((HELD, "unknown"))]
         known = known.dropna(subset="per_customer")
         if len(known) < 2:
             continue

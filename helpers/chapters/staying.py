@@ -4,10 +4,11 @@ import pandas as pd
 
 from helpers import summaries
 from helpers.chapters import findings_projection
-from helpers.chapters.projection_tables import NAMED, continued, horizons, projected
+from helpers.chapters.projection_tables import continued, horizons, projected
 from helpers.errors import DataError
 from helpers.measures.cohorts import Triangle
 from helpers.models import sbg
+from helpers.models.projection import HORIZON_MONTHS
 from helpers.show import count, percent
 from helpers.study import Study
 from helpers.written import alike
@@ -40,13 +41,13 @@ def contract_cohorts(study: Study) -> tuple[pd.DataFrame, str]:
     Rows: cohort (month in which contracts began), contracts, then the share that outlives 12, 24
     and 36 periods in words; cohorts of fewer contracts than may be shown are left out.
     """
-    columns = ["cohort", "contracts", *(f"{number} months" for number in NAMED)]
+    columns = ["cohort", "contracts", *(f"{number} months" for number in HORIZON_MONTHS)]
     fit, rows, reason = _fitted(study)
     if fit is None:
         return pd.DataFrame(columns=columns), reason
     sizes = rows.groupby("cohort")["n"].sum()
     large = sizes[sizes >= study.shop.privacy.min_cell].index
-    table = sbg.project_cohorts(fit, rows[rows["cohort"].isin(large)], periods=NAMED)
+    table = sbg.project_cohorts(fit, rows[rows["cohort"].isin(large)], periods=HORIZON_MONTHS)
     if table.empty:
         return pd.DataFrame(columns=columns), "No month has enough new contracts."
     lines: dict[pd.Timestamp, dict[str, object]] = {}
@@ -55,11 +56,11 @@ def contract_cohorts(study: Study) -> tuple[pd.DataFrame, str]:
         words = value if row.observed else f"{value} ({low} to {high})"
         line = lines.setdefault(row.cohort, {"cohort": row.cohort, "contracts": row.contracts})
         line[f"{row.period} months"] = words
-    newest = table[table["period"] == NAMED[0]].iloc[-1]
+    newest = table[table["period"] == HORIZON_MONTHS[0]].iloc[-1]
     return pd.DataFrame(lines.values(), columns=columns).iloc[::-1].reset_index(drop=True), (
         f"Of the {count(newest['contracts'])} contracts that began in {newest['cohort']:%Y-%m} "
-        f"{percent(newest['estimate'])} are expected to outlive {NAMED[0]} months (90% interval "
-        f"{percent(newest['low'])} to {percent(newest['high'])}). The shop's business is "
+        f"{percent(newest['estimate'])} are expected to outlive {HORIZON_MONTHS[0]} months (90% "
+        f"interval {percent(newest['low'])} to {percent(newest['high'])}). The shop's business is "
         "contractual, so who stays is told from contracts and not from orders."
     )
 

@@ -10,13 +10,12 @@ from helpers import summaries
 from helpers.chapters import scorecard, trial_checks, trial_readouts, trial_values
 from helpers.chapters.trials import Trial
 from helpers.experiments import decisions, design, effects, pooling, power
-from helpers.experiments.decisions import Rule
+from helpers.experiments.decisions import WITHHELD, Rule
 from helpers.experiments.effects import Effect
 from helpers.experiments.readout import Metric, read_metrics
 from helpers.show import count, is_missing, label, percent, ratio
 from helpers.study import Study
 
-WITHHELD = "withheld"
 RULE = Rule()
 PRIOR = "a flat prior: nothing was taken as known before the test"
 NEXT = {

@@ -6,12 +6,13 @@ import pandas as pd
 from helpers import summaries
 from helpers.chapters.trials import Trial
 from helpers.experiments import trust
+from helpers.experiments.decisions import WITHHELD
 from helpers.experiments.effects import share_difference, welch
 from helpers.show import count, is_missing, label, percent, ratio
 from helpers.study import Study
 
 OPEN = "the window is not over for every customer"
-PASSED, LOOK, FAILED = "passed", "look", "withheld"
+PASSED, LOOK, FAILED = "passed", "look", WITHHELD
 SURE = 0.001
 # Below this share of revenue with a known cost, a difference in margin is one of bookkeeping.
 KNOWN = 0.8

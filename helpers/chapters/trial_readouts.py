@@ -11,6 +11,7 @@ from helpers.experiments.effects import Effect
 from helpers.experiments.readout import Metric, read_metrics
 from helpers.show import Finding, count, is_missing, label, percent, ratio
 from helpers.study import Study
+from helpers.summaries.experiment_moments import EARLY_DAYS
 
 COVARIATES = ("pre", "missing")
 # What the words of experiments.metric stand for; margin decides where none is declared.
@@ -22,7 +23,6 @@ DECLARED = {
 # Harm that counts as bearable where none is declared: half a point of unsubscribes, and a
 # hundredth of the control's revenue in refunds or in service.
 BEARABLE = {"unsubscribed": 0.005, "refunds": 0.01, "service": 0.01}
-EARLY = 14
 
 
 def metrics_of(study: Study, trial: Trial, covariates: tuple[str, ...]) -> list[Metric]:
@@ -220,14 +220,14 @@ def pull_forward(trial: Trial, arm: str) -> tuple[bool, str]:
     Fixed beforehand: pulled forward when the interval of orders in the first 14 days lies above
     zero and that of orders after them, to the end of the longest window that is over, lies below.
     """
-    longest = [w for w in trial.windows if w > EARLY]
-    if EARLY not in trial.windows or not longest:
+    longest = [w for w in trial.windows if w > EARLY_DAYS]
+    if EARLY_DAYS not in trial.windows or not longest:
         return False, f"{label(arm)}: too early to tell, for two weeks and more have to be over"
-    early = effect_on(trial.arms(EARLY), trial.control, arm, "orders")
+    early = effect_on(trial.arms(EARLY_DAYS), trial.control, arm, "orders")
     late = effect_on(trial.arms(longest[-1]), trial.control, arm, "late_orders")
     begun, gone = early.low > 0, late.high < 0
     text = (
-        f"{label(arm)}: {ratio(early.value, 3)} orders per customer in the first {EARLY} days "
+        f"{label(arm)}: {ratio(early.value, 3)} orders per customer in the first {EARLY_DAYS} days "
         f"({ratio(early.low, 3)} to {ratio(early.high, 3)}), {ratio(late.value, 3)} from then "
         "to day "
         f"{longest[-1]} ({ratio(late.low, 3)} to {ratio(late.high, 3)})"

@@ -12,10 +12,11 @@ from helpers.chapters import (
     trial_checks,
     trial_readouts,
 )
-from helpers.chapters.trial_cards import WITHHELD, Read
+from helpers.chapters.trial_cards import Read
 from helpers.chapters.trials import Trial
 from helpers.errors import UsageError, nearest
 from helpers.experiments import decisions
+from helpers.experiments.decisions import WITHHELD
 from helpers.show import Finding, count, is_missing
 from helpers.study import Study
 

@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 
 from helpers.chapters.change_tables import Moved
-from helpers.chapters.findings import Money, month_of, nothing, together
+from helpers.chapters.findings import nothing, together
+from helpers.measures.withheld import HELD
 from helpers.show import Finding, count, label, percent, ratio
-from helpers.written import alike
+from helpers.written import Formatter, alike, month_name
 
 
-def family(long: pd.DataFrame, money: Money) -> Finding:
+def family(long: pd.DataFrame, money: Formatter) -> Finding:
     """Revenue, margin and margin after service by age."""
     known = long.dropna(subset="per_customer")
     if known.empty:
@@ -43,7 +44,7 @@ def _of(measure: str) -> str:
     return "of margin after service" if measure == "after service" else f"of {measure}"
 
 
-def three_steps(table: pd.DataFrame, cohort: object, value: str, money: Money) -> Finding:
+def three_steps(table: pd.DataFrame, cohort: object, value: str, money: Formatter) -> Finding:
     """One cohort followed month by month."""
     known = table.dropna(subset="per_customer")
     if known.empty:
@@ -52,15 +53,15 @@ def three_steps(table: pd.DataFrame, cohort: object, value: str, money: Money) -
     last = known.iloc[-1]
     each, low, high = together(money, last, "per_customer", "low", "high")
     return Finding(
-        f"Customers of {month_of(cohort)} have brought {each} each",
+        f"Customers of {month_name(cohort)} have brought {each} each",
         f"Line with band of cumulative {value} per customer of one cohort by month, up to "
         f"{each} in month {int(last['age'])}.",
         f"{money(last['amount'])} of {value} so far / {count(last['customers'])} customers who "
-        f"joined in {month_of(cohort)} = {each} (95% interval {low} to {high}).",
+        f"joined in {month_name(cohort)} = {each} (95% interval {low} to {high}).",
     )
 
 
-def drivers(row: pd.Series, outside: float, basis: str, money: Money) -> str:
+def drivers(row: pd.Series, outside: float, basis: str, money: Formatter) -> str:
     """Say what serving customers costs per order and per active month, and what it leaves out."""
     if not row["contacts"] > 0:
         stands = "so margin stands for value"
@@ -82,9 +83,9 @@ def drivers(row: pd.Series, outside: float, basis: str, money: Money) -> str:
     )
 
 
-def segments(rows: pd.DataFrame, what: str, basis: str, money: Money) -> Finding:
+def segments(rows: pd.DataFrame, what: str, basis: str, money: Formatter) -> Finding:
     """Value by the values of one dimension."""
-    known = rows[~rows["value"].astype(str).str.startswith("withheld (")] if len(rows) else rows
+    known = rows[~rows["value"].astype(str).str.startswith(HELD)] if len(rows) else rows
     known = known.dropna(subset="per_customer") if len(rows) else rows
     if len(known) < 2:
         return nothing(f"Fewer than two segments by {what} can be compared: {_turn_on(what)}")
@@ -119,7 +120,7 @@ def _turn_on(what: str) -> str:
     )
 
 
-def steps(found: Moved, money: Money) -> Finding:
+def steps(found: Moved, money: Formatter) -> Finding:
     """What moved value between two periods."""
     if found.reason:
         return nothing(f"What moved value cannot be told. {found.reason}")
@@ -191,7 +192,7 @@ def _year_on_year(years: pd.DataFrame) -> str:
     now = known.iloc[-1]
     sale = f", with a promotion ({now['promotions']})" if now["promotions"] else ""
     return (
-        f"{month_of(now['month'])} was {percent(abs(now['change']))} "
+        f"{month_name(now['month'])} was {percent(abs(now['change']))} "
         f"{'above' if now['change'] >= 0 else 'below'} the year before{sale}."
     )
 
@@ -208,15 +209,15 @@ def new_or_returning(table: pd.DataFrame) -> str:
         else "history is too short to look twelve months back"
     )
     return (
-        f"Of the customers of {month_of(now['month'])} {percent(now['returning_ever_share'])} had "
-        f"ordered in an earlier month, and {year}; of all customers so far "
+        f"Of the customers of {month_name(now['month'])} {percent(now['returning_ever_share'])} "
+        f"had ordered in an earlier month, and {year}; of all customers so far "
         f"{percent(now['repeaters_share'])} have ordered more than once. The first counts who was "
         "ever there, the second forgets them after a year, the third counts people, not visits, "
         "and rises with the age of the shop."
     )
 
 
-def other_tools(table: pd.DataFrame, money: Money) -> str:
+def other_tools(table: pd.DataFrame, money: Formatter) -> str:
     """Say how far the same customers' value differs by the way it is counted."""
     known = table.iloc[[0, 1, 2]].dropna(subset="gross")
     if known.empty:
@@ -231,7 +232,7 @@ def other_tools(table: pd.DataFrame, money: Money) -> str:
     )
 
 
-def two_groups(table: pd.DataFrame, money: Money) -> Finding:
+def two_groups(table: pd.DataFrame, money: Formatter) -> Finding:
     """Two made-up groups with the same revenue and another value."""
     worth = table.pivot(index="group", columns="measure", values="value")
     first, last = worth.iloc[0], worth.iloc[-1]
@@ -247,7 +248,7 @@ def two_groups(table: pd.DataFrame, money: Money) -> Finding:
     )
 
 
-def customer_list(moments: pd.Series, money: Money, *, min_cell: int = 10) -> str:
+def customer_list(moments: pd.Series, money: Formatter, *, min_cell: int = 10) -> str:
     """Say how many customers the list of values holds, and what the one in the middle brought."""
     number = moments["customers"]
     if number < min_cell:

@@ -13,13 +13,13 @@ from ibis.expr import types as ir
 from helpers import engines
 from helpers.cleaning import facts, loading, marks, quarantine, refunds, rules, tally
 from helpers.cleaning.facts import Facts
-from helpers.cleaning.marks import PLACE
 from helpers.contract.shop import Shop
 from helpers.contract.tables import TABLES
 from helpers.errors import DataError
 from helpers.persons import keys as persons
 from helpers.persons import scrub
 from helpers.sources import typed as sources
+from helpers.sources.typed import PLACE
 
 
 def make(con, shop: Shop, stage: Path, scratch: Path) -> dict[str, dict]:
@@ -53,8 +53,8 @@ def _orders(con, shop: Shop, stage: Path, scratch: Path) -> dict:
     known = facts.look(rows, "orders")
     if not known.rows:
         raise DataError(
-            f"{shop.name}: {_names(shop, 'orders')} has a header and no rows; there are no orders "
-            "to report on."
+            f"{shop.name}: {', '.join(shop.names('orders'))} has a header and no rows; there are "
+            "no orders to report on."
         )
     context = facts.context(shop, known)
     people = engines.kept(con, "orders_people", marks.people(rows))
@@ -254,7 +254,3 @@ def finished_orders(table: ir.Table, shop: Shop) -> ir.Table:
         order_cost=by_order,
         margin=table.revenue - cost,
     )
-
-
-def _names(shop: Shop, name: str) -> str:
-    return ", ".join(shop.names(name))

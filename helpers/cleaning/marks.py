@@ -12,7 +12,8 @@ import ibis
 import pandas as pd
 from ibis.expr import types as ir
 
-PLACE = ("_file", "_row")
+from helpers.sources.typed import PLACE
+
 # What may differ between copies of a line: where it stood.
 _APART = ("_row", "unreadable")
 # A customer id with more names, or with more lines, than these is flagged.

@@ -12,11 +12,11 @@ from ibis.expr import types as ir
 from helpers import engines
 from helpers.cleaning import rules
 from helpers.cleaning.loading import Part
-from helpers.cleaning.marks import PLACE
 from helpers.contract.shop import Shop
 from helpers.contract.tables import TABLES
 from helpers.persons import scrub
 from helpers.sources import typed as sources
+from helpers.sources.typed import PLACE
 
 # What is shown as it is, in columns whose codes say nothing about a person; all else as a pattern.
 _CODE = {

@@ -8,7 +8,7 @@ import ibis
 from ibis.expr import types as ir
 
 from helpers import engines
-from helpers.cleaning.marks import PLACE
+from helpers.sources.typed import PLACE
 
 _KEYS = ("customer_id", "product_id")
 # Sums of units with decimals miss by less than this; what is smaller is no part of a refund.

@@ -6,11 +6,11 @@ from ibis.expr import types as ir
 
 from helpers.cleaning import marks, rules
 from helpers.cleaning.facts import Facts, whole
-from helpers.cleaning.marks import PLACE
 from helpers.cleaning.rules import Context
 from helpers.contract.shop import Shop
 from helpers.contract.tables import TABLES
 from helpers.errors import DataError
+from helpers.sources.typed import PLACE
 
 # With more faulty order rows than this share, a wrong setting is likelier than bad rows.
 MOST_ASIDE = 0.5
@@ -181,10 +181,6 @@ def _between(first: str, last: str) -> set[str]:
     return {f"{n // 12:04d}-{n % 12 + 1:02d}" for n in range(low, high + 1)}
 
 
-def _names(shop: Shop, name: str) -> str:
-    return ", ".join(shop.names(name))
-
-
 def check_usable(shop: Shop, info: dict) -> None:
     """Raise DataError where so much would be set aside as faulty that nothing could be trusted."""
     faults = [item for item in info["set_aside"] if item["action"] == "set aside"]
@@ -194,15 +190,16 @@ def check_usable(shop: Shop, info: dict) -> None:
     if not kept or rows > MOST_ASIDE * info["rows"]:
         raise DataError(
             f"{shop.name}: {f'only {kept} rows' if kept else 'no row'} of "
-            f"{_names(shop, 'orders')} can be used ({reasons}). Check the columns, date_format and "
-            "decimal under [tables.orders] in shop.toml."
+            f"{', '.join(shop.names('orders'))} can be used ({reasons}). Check the columns, "
+            "date_format and decimal under [tables.orders] in shop.toml."
         )
     most = shop.quarantine.most_revenue
     if info["size"] and size > most * info["size"]:
         raise DataError(
             f"{shop.name}: rows set aside as faulty hold {size / info['size']:.1%} of the money in "
-            f"{_names(shop, 'orders')}, more than most_revenue = {most} under [quarantine] in "
-            f"shop.toml ({reasons}). Mend the export; the rows are in clean/refused/."
+            f"{', '.join(shop.names('orders'))}, more than most_revenue = {most} under "
+            f"[quarantine] in shop.toml ({reasons}). Mend the export; the rows are in "
+            "clean/refused/."
         )
 
 

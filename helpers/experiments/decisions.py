@@ -9,6 +9,7 @@ from helpers.errors import UsageError
 from helpers.experiments.effects import Effect, fieller
 
 SHIP, STOP, EXTEND, SEGMENTS = "ship", "stop", "extend", "ship to segments"
+WITHHELD = "withheld"
 
 
 @dataclass(frozen=True)
@@ -159,10 +160,10 @@ def verdict(
     nobody saw pay is not repeated by default.
     """
     if fault:
-        return "withheld", fault
+        return WITHHELD, fault
     found = odds(net, prior)
     if np.isnan(found["profit"]):
-        return "withheld", "the effect has no standard error, so there is no chance to give"
+        return WITHHELD, "the effect has no standard error, so there is no chance to give"
     chance = f"the chance of profit is {_percent(found['profit'])}"
     if found["profit"] >= rule.ship_at:
         return SHIP, f"{chance}, at or above the {rule.ship_at:.1%} declared"

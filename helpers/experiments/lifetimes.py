@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 
 from helpers.models import forecast, gamma_gamma
-from helpers.models.forecast import Models
+from helpers.models.forecast import STATE, Models
 from helpers.models.terms import Terms
 
-HISTORY = ["frequency", "first_day", "last_day"]
 # Sums of a window that go with a value that is linear in total spend.
 _METRICS = ("margin", "orders", "revenue", "converted", "pre")
 
@@ -37,9 +36,9 @@ def residual_lines(states: pd.DataFrame, models: Models, terms: Terms) -> pd.Dat
     latest = rows["horizon"].max()
     moved = {day: rows[day] + (latest - rows["horizon"]) for day in ("first_day", "last_day")}
     moved = rows[["frequency"]].assign(**moved)
-    known = moved.groupby(HISTORY, as_index=False).size().rename(columns={"size": "n"})
+    known = moved.groupby(STATE, as_index=False).size().rename(columns={"size": "n"})
     scored = forecast.score_states(known, _NO_SPEND, replace(models, as_of=latest), terms)
-    orders = moved.merge(scored, "left", on=HISTORY)["discounted_orders"].to_numpy()
+    orders = moved.merge(scored, "left", on=STATE)["discounted_orders"].to_numpy()
     intercept, slope = gamma_gamma.spend_line(models.spend, rows["spend_frequency"].to_numpy())
     result.loc[rows.index, "base"] = orders * (intercept * terms.margin_rate - terms.cost_to_serve)
     result.loc[rows.index, "slope"] = orders * slope * terms.margin_rate

@@ -24,11 +24,10 @@ from helpers.experiments.scores import (
     folds,
     regressor,
 )  # fmt: skip
+from helpers.experiments.trust import IMBALANCE
 
 # Chances of treatment outside are compared with hardly anybody (Crump and others 2009).
 TRIM = 0.1
-# Standardized difference after weighting that is still an imbalance.
-IMBALANCE = 0.1
 # With fewer customers who compare, as a share and in each group, there is no figure.
 LEAST_OVERLAP = 0.5
 _LEAST = 50

@@ -20,7 +20,6 @@ from matplotlib.patches import Patch, Rectangle
 
 from helpers.errors import DataError, NothingToDrawError, nearest
 from helpers.figures.axes import (
-    Fmt,
     Ticks,
     at_risk_rows,
     axis_values,
@@ -62,7 +61,7 @@ from helpers.figures.style import (
     styled,
 )
 from helpers.figures.waterfall import waterfall
-from helpers.written import alike, count, is_missing, takes_digits
+from helpers.written import Formatter, alike, count, is_missing, takes_digits
 
 __all__ = [
     "bars",
@@ -103,7 +102,7 @@ def bars(
     *,
     x: str,
     y: str,
-    fmt: Fmt,
+    fmt: Formatter,
     low: str | None = None,
     high: str | None = None,
     hatched: str | None = None,
@@ -145,7 +144,7 @@ def bars(
 
 
 @styled
-def grouped_bars(frame: pd.DataFrame, *, x: str, y: str, hue: str, fmt: Fmt) -> Figure:
+def grouped_bars(frame: pd.DataFrame, *, x: str, y: str, hue: str, fmt: Formatter) -> Figure:
     """Compare segments side by side: bars grouped by `x`, one per `hue`, from a zero baseline.
 
     Missing combinations stay blank. Raises DataError if there is nothing to draw.
@@ -175,7 +174,7 @@ def lines(
     *,
     x: str,
     y: str,
-    fmt: Fmt,
+    fmt: Formatter,
     hue: str | None = None,
     low: str | None = None,
     high: str | None = None,
@@ -223,7 +222,7 @@ def triangle(
     values: pd.DataFrame,
     states: pd.DataFrame | None = None,
     *,
-    fmt: Fmt,
+    fmt: Formatter,
     sizes: pd.Series | None = None,
     begun: pd.DataFrame | None = None,
     pooled: pd.Series | None = None,
@@ -296,7 +295,7 @@ def intervals(
     value: str,
     low: str,
     high: str,
-    fmt: Fmt,
+    fmt: Formatter,
     reference: float | None = 0.0,
 ) -> Figure:
     """Weigh estimates: a point with its interval per row, against a reference line.
@@ -345,11 +344,11 @@ def _heat_scale(amounts: np.ndarray, state: np.ndarray) -> Normalize:
 
 
 def _fitting_texts(
-    amounts: np.ndarray, fmt: Fmt, cell_inches: float
+    amounts: np.ndarray, fmt: Formatter, cell_inches: float
 ) -> tuple[list[list[str]], float]:
     """Write the cells in the largest type that fits; size 0 says that none does."""
     seen = amounts[np.isfinite(amounts)]
-    ways: list[Fmt] = [fmt]
+    ways: list[Formatter] = [fmt]
     if takes_digits(fmt):
         ways += [functools.partial(fmt, digits=0), functools.partial(compact, fmt)]
     for size in (7.5, 6.8, 6.2):

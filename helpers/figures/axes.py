@@ -1,7 +1,7 @@
 """What chart shapes are made of: data checked for drawing, axes that read well, labels on marks."""
 
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from helpers.errors import DataError, NothingToDrawError
 from helpers.figures.style import DPI, FAINT, HEIGHT, INK, MUTED, WIDTH, printable
-from helpers.written import MISSING, MONTHS, alike, count, is_missing, takes_digits
-
-Fmt = Callable[..., str]
+from helpers.written import MISSING, MONTHS, Formatter, alike, count, is_missing, takes_digits
 
 # -- data ------------------------------------------------------------------------------------
 
@@ -122,7 +120,7 @@ def canvas(height: float = HEIGHT) -> tuple[Figure, Axes]:
 class Ticks(TickFormatter):
     """Axis labels in the reader's format, with as few decimals as keep them apart."""
 
-    def __init__(self, fmt: Fmt):
+    def __init__(self, fmt: Formatter):
         self.fmt = fmt
 
     def __call__(self, x: float, pos: int | None = None) -> str:
@@ -135,7 +133,7 @@ class Ticks(TickFormatter):
         return same_digits(self.fmt, [round(float(v), 12) for v in values])
 
 
-def same_digits(fmt: Fmt, values: Sequence[float]) -> list[str]:
+def same_digits(fmt: Formatter, values: Sequence[float]) -> list[str]:
     """Write numbers with the same, and the fewest, decimals that keep them apart."""
     if not takes_digits(fmt):
         return [fmt(v) for v in values]
@@ -153,7 +151,7 @@ def same_digits(fmt: Fmt, values: Sequence[float]) -> list[str]:
     return texts
 
 
-def compact(fmt: Fmt, value: float) -> str:
+def compact(fmt: Formatter, value: float) -> str:
     """Write a large amount in thousands (k) or millions (m)."""
     size, sign = (1e6, "m") if abs(value) >= 1e6 else (1e3, "k")
     if not takes_digits(fmt) or abs(value) < 1e4 or fmt(value).endswith("%"):
@@ -162,7 +160,7 @@ def compact(fmt: Fmt, value: float) -> str:
 
 
 def value_axis(
-    ax: Axes, fmt: Fmt, horizontal: bool, values: np.ndarray, *, from_zero: bool = True
+    ax: Axes, fmt: Formatter, horizontal: bool, values: np.ndarray, *, from_zero: bool = True
 ) -> None:
     """Scale and label the axis that carries the values, with room for labels."""
     axis = ax.xaxis if horizontal else ax.yaxis
@@ -240,7 +238,7 @@ def point_axis(ax: Axes, data: pd.DataFrame, x: str) -> list[float]:
 
 
 def target_line(
-    ax: Axes, data: pd.DataFrame, target: float | str | None, fmt: Fmt, horizontal: bool
+    ax: Axes, data: pd.DataFrame, target: float | str | None, fmt: Formatter, horizontal: bool
 ) -> None:
     """Draw the target, one level or a level per row, and name it."""
     if target is None or (not isinstance(target, str) and is_missing(target)):
@@ -322,7 +320,7 @@ def bar_labels(
     place: np.ndarray,
     values: np.ndarray,
     ends: np.ndarray,
-    fmt: Fmt,
+    fmt: Formatter,
     horizontal: bool,
     stressed: np.ndarray,
     width: float = 1.0,
@@ -384,7 +382,7 @@ def one_line(
     ax.plot(at[dots], values[dots], "o", color=color, markersize=4)
 
 
-def line_labels(ax: Axes, ends: list[tuple[float, float, Any, str]], fmt: Fmt) -> None:
+def line_labels(ax: Axes, ends: list[tuple[float, float, Any, str]], fmt: Formatter) -> None:
     """Label each line at its end, pushed apart so that no two labels overlap."""
     bottom, top = ax.get_ylim()
     gap, last = 0.058 * (top - bottom), -np.inf

@@ -6,7 +6,6 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from helpers.figures.axes import (
-    Fmt,
     axis_values,
     canvas,
     drawable,
@@ -16,10 +15,11 @@ from helpers.figures.axes import (
     value_axis,
 )
 from helpers.figures.style import INK, SEQUENTIAL, printable, styled
+from helpers.written import Formatter
 
 
 @styled
-def layers(frame: pd.DataFrame, *, x: str, y: str, layer: str, fmt: Fmt) -> Figure:
+def layers(frame: pd.DataFrame, *, x: str, y: str, layer: str, fmt: Formatter) -> Figure:
     """Stack one layer per `layer`, the oldest at the bottom and darkest, over `x`.
 
     A white line parts neighbors, so they stay apart in gray; each layer is named where it is

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from helpers.figures.axes import Fmt, drawable, floats, value_axis
+from helpers.figures.axes import drawable, floats, value_axis
 from helpers.figures.style import BASE, DPI, HEIGHT, INK, MUTED, WIDTH, printable, styled
+from helpers.written import Formatter
 
 
 @styled
@@ -17,8 +18,8 @@ def panels(
     x: str,
     y: str,
     panel: str,
-    fmt: Fmt,
-    x_fmt: Fmt | Mapping[str, Fmt],
+    fmt: Formatter,
+    x_fmt: Formatter | Mapping[str, Formatter],
     mark: float | Mapping[str, float] = 0.0,
 ) -> Figure:
     """Draw one line per `panel`, side by side on the same scale, with the point at `mark` stressed.

@@ -7,7 +7,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from helpers.figures.axes import (
-    Fmt,
     axis_values,
     canvas,
     drawable,
@@ -18,11 +17,12 @@ from helpers.figures.axes import (
     value_axis,
 )
 from helpers.figures.style import ACCENT, BASE, HEIGHT, INK, MUTED, PALE, styled
+from helpers.written import Formatter
 
 
 @styled
 def run_chart(
-    frame: pd.DataFrame, *, x: str, y: str, fmt: Fmt, center: str, low: str, high: str,
+    frame: pd.DataFrame, *, x: str, y: str, fmt: Formatter, center: str, low: str, high: str,
     target: str, outside: str, run: str,
 ) -> Figure:  # fmt: skip
     """Follow a measure day by day: its line, the target of each day, and the control limits.

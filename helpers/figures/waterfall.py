@@ -7,7 +7,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from helpers.figures.axes import (
-    Fmt,
     baseline,
     canvas,
     category_labels,
@@ -17,10 +16,11 @@ from helpers.figures.axes import (
     value_axis,
 )
 from helpers.figures.style import BASE, HEIGHT, INK, PALE, styled
+from helpers.written import Formatter
 
 
 @styled
-def waterfall(frame: pd.DataFrame, *, x: str, y: str, kind: str, fmt: Fmt) -> Figure:
+def waterfall(frame: pd.DataFrame, *, x: str, y: str, kind: str, fmt: Formatter) -> Figure:
     """Follow an amount from total to total: whole bars for totals, hanging bars for the steps.
 
     Rows in order, one bar each; `kind` names the column that is ``total`` or ``less``, `y` the

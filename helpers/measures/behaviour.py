@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.measures.metrics import wilson
-from helpers.measures.withheld import withhold
+from helpers.measures.withheld import HELD, withhold
 
 STATES = ("new", "active", "cooling", "dormant", "reactivated")
 
@@ -60,7 +60,7 @@ def rfm_grid(segments: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows, columns = (range(1, int(known[name].max()) + 1) for name in ("frequency", "recency"))
     grid = known.pivot(index="frequency", columns="recency", values="customers")
     grid = grid.reindex(index=rows, columns=columns).astype(float)
-    held = segments["segment"].str.startswith("withheld (").any()
+    held = segments["segment"].str.startswith(HELD).any()
     # A cell without a row holds nobody, unless rows were withheld: then which it is stays open.
     states = pd.DataFrame("", index=grid.index, columns=grid.columns)
     states = states.mask(grid.isna(), "suppressed") if held else states

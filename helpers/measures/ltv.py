@@ -14,8 +14,8 @@ import pandas as pd
 from helpers.errors import UsageError, nearest
 from helpers.measures.metrics import mean_interval, total
 from helpers.measures.repurchase import Churn, churn_rate
+from helpers.summaries.expressions import HORIZONS
 
-HORIZONS = (30, 60, 90, 180, 365, 730)
 AGE_UNITS = ("month", "days30", "horizon")
 # Columns of ltv_historical, in order.
 _COLUMNS = ["dimension", "value", "horizon", "per_customer", "se", "low", "high", "amount"]

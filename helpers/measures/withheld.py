@@ -14,6 +14,8 @@ import pandas as pd
 
 from helpers.errors import UsageError, nearest
 
+HELD = "withheld ("  # how the row that stands for those taken out begins
+
 
 def withhold(
     frame: pd.DataFrame, *, persons: str | Sequence[str], sums: Sequence[str], key: str, least: int
@@ -50,7 +52,7 @@ def withhold(
     if safe:
         last |= {column: frame.loc[out, column].sum() for column in (*counts, *sums)}
     number = int(out.sum())
-    last[key] = f"withheld ({number} row{'s' if number > 1 else ''})"
+    last[key] = f"{HELD}{number} row{'s' if number > 1 else ''})"
     shown = frame[~out].to_dict("records")
     return pd.DataFrame([*shown, last], columns=frame.columns)
 

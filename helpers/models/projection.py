@@ -17,7 +17,7 @@ from helpers.measures.metrics import DAYS_PER_MONTH
 from helpers.models.curves import Cells
 from helpers.models.prediction import METHODS, Basis, basis, predict, prediction_interval
 
-HORIZONS = (12, 24, 36)
+HORIZON_MONTHS = (12, 24, 36)
 ORIGINS = (3, 6, 12)  # how many of the newest diagonals are hidden, in steps of age
 AS_GOOD = 0.02  # a simpler method is used where its error is at most this share larger
 REACH = 2  # a curve is carried to at most so many times the oldest age seen
@@ -52,7 +52,7 @@ def project(
     groups: pd.DataFrame,
     triangle: Triangle,
     *,
-    horizons: tuple[int, ...] = HORIZONS,
+    horizons: tuple[int, ...] = HORIZON_MONTHS,
     level: float = 0.9,
 ) -> Projection:
     """Carry each cohort's retention, or cumulative money per customer, to later ages.

@@ -22,7 +22,8 @@ from typing import Any
 
 from helpers.errors import DataError, UsageError
 from helpers.publishing.pages import alt_text
-from helpers.show import HEADLINE, RECORD, TABLE
+from helpers.records import RECORD, joined
+from helpers.show import HEADLINE, TABLE
 
 __all__ = [
     "CellError",
@@ -72,10 +73,10 @@ def read_parameters(path: Path | str) -> dict[str, Parameter]:
     line has another form.
     """
     path = Path(path)
-    cells = [c for c in _read(path)["cells"] if "parameters" in _tags(c)]
+    cells = [c for c in _read(path)["cells"] if "parameters" in tags_of(c)]
     if not cells:
         raise UsageError(f"{path.name} has no cell tagged 'parameters'; add one.")
-    source = _joined(cells[0].get("source", ""))
+    source = joined(cells[0].get("source", ""))
     try:
         body = ast.parse(source).body
         comments = {
@@ -195,7 +196,7 @@ def normalize(nb: Mapping) -> Any:
 
     cells, taken = [], set()
     for cell in copy.deepcopy(list(nb["cells"])):
-        if "papermill-error-cell-tag" in _tags(cell):
+        if "papermill-error-cell-tag" in tags_of(cell):
             continue
         cells.append(_plain_cell(cell, len(cells) + 1, taken))
     number = 0
@@ -217,7 +218,7 @@ def normalize(nb: Mapping) -> Any:
 
 
 def _plain_cell(cell: Mapping, place: int, taken: set[str]) -> dict:
-    tags, kind = list(_tags(cell)), cell["cell_type"]
+    tags, kind = list(tags_of(cell)), cell["cell_type"]
     metadata = {k: cell["metadata"][k] for k in KEPT_METADATA if cell.get("metadata", {}).get(k)}
     name = INJECTED if INJECTED in tags else str(cell.get("id", ""))
     # A random id changes whenever a tool makes the cell again.
@@ -230,7 +231,7 @@ def _plain_cell(cell: Mapping, place: int, taken: set[str]) -> dict:
             name += "-x"
     taken.add(name)
     plain = {"id": name, "cell_type": kind, "metadata": metadata}
-    plain["source"] = _joined(cell.get("source", ""))
+    plain["source"] = joined(cell.get("source", ""))
     if kind == "code":
         plain["execution_count"] = cell.get("execution_count")
         plain["outputs"] = _plain_outputs(cell.get("outputs", []))
@@ -244,14 +245,14 @@ def _plain_outputs(outputs: Iterable[Mapping]) -> list[dict]:
     for output in outputs:
         plain = {k: v for k, v in output.items() if k != "transient"}
         if plain["output_type"] == "stream":
-            plain["text"] = _joined(plain.get("text", ""))
+            plain["text"] = joined(plain.get("text", ""))
             before = kept[-1] if kept else {}
             if before.get("output_type") == "stream" and before["name"] == plain["name"]:
                 before["text"] += plain["text"]
                 continue
         if "data" in plain:
             plain["data"] = {
-                kind: value if "json" in kind else _joined(value)
+                kind: value if "json" in kind else joined(value)
                 for kind, value in plain["data"].items()
             }
         kept.append(plain)
@@ -280,7 +281,7 @@ def write_notebook(nb: Mapping, path: Path | str) -> None:
 def digest_cells(path: Path | str) -> str:
     """Give the sha256 of what a notebook says: kind, source and tags of its cells, not outputs."""
     said = [
-        [cell["cell_type"], _joined(cell.get("source", "")), sorted(_tags(cell))]
+        [cell["cell_type"], joined(cell.get("source", "")), sorted(tags_of(cell))]
         for cell in _read(Path(path))["cells"]
     ]
     return hashlib.sha256(json.dumps(said, ensure_ascii=True).encode()).hexdigest()
@@ -398,7 +399,7 @@ def _outputs(nb: Mapping) -> list[tuple[int, Mapping]]:
 
 def _headings(cell: Mapping) -> list[str]:
     found, fenced = [], False
-    for line in _joined(cell.get("source", "")).splitlines():
+    for line in joined(cell.get("source", "")).splitlines():
         fenced ^= line.lstrip().startswith(("```", "~~~"))
         match = re.match(r" {0,3}#{1,6}\s+(.+?)\s*#*\s*$", line)
         if match and not fenced:
@@ -406,13 +407,9 @@ def _headings(cell: Mapping) -> list[str]:
     return found
 
 
-def _tags(cell: Mapping) -> Sequence[str]:
+def tags_of(cell: Mapping) -> Sequence[str]:
+    """Give the tags of a cell."""
     return cell.get("metadata", {}).get("tags", [])
-
-
-def _joined(text: Any) -> Any:
-    lines = isinstance(text, list) and all(isinstance(line, str) for line in text)
-    return "".join(text) if lines else text
 
 
 def _read(path: Path) -> dict:

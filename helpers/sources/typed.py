@@ -11,15 +11,14 @@ from helpers import engines
 from helpers.contract import conversions
 from helpers.contract.settings import Source
 from helpers.contract.shop import Shop
-from helpers.contract.tables import TABLES, Column
+from helpers.contract.tables import PERSON_COLUMNS, TABLES, Column
 from helpers.errors import DataError, UsageError, nearest
 from helpers.sources import headers, readers
 from helpers.sources.readers import readable
 
 # Where a row came from: the place of its file among `Shop.files`, and its number within the file.
 PLACE = ("_file", "_row")
-_PERSONS = ("customer_id", "referred_by")
-_IDS = (*_PERSONS, "refund_of")
+_IDS = (*PERSON_COLUMNS, "refund_of")
 
 
 def day_name(column: str) -> str:
@@ -291,7 +290,7 @@ def _joined(raw: ir.Table, names: list[str], source: Source) -> ir.Column:
     """
     if len(names) == 1:
         return raw[names[0]]
-    persons = {source.columns.get(column, column) for column in _PERSONS
+    persons = {source.columns.get(column, column) for column in PERSON_COLUMNS
                if isinstance(source.columns.get(column, column), str)}  # fmt: skip
     parts = [
         conversions.to_id(raw[name], person=True)
@@ -349,7 +348,7 @@ def _convert(origin: ir.Column, column: Column, source: Source, shop: Shop) -> d
     if kind == "boolean":
         return {name: conversions.to_boolean(origin)}
     if _is_id(name):
-        return {name: conversions.to_id(origin, person=name in _PERSONS)}
+        return {name: conversions.to_id(origin, person=name in PERSON_COLUMNS)}
     return {name: conversions.to_text(origin)}
 
 

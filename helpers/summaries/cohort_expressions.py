@@ -7,11 +7,10 @@ import ibis
 from ibis.expr import types as ir
 
 from helpers.summaries.expressions import by_cohort
-from helpers.summaries.value_expressions import bounded
+from helpers.summaries.value_expressions import DIMENSIONS, bounded
 
-# What cohorts are told apart by, one at a time; the first seven come from `customer_segments`.
-TRAITS = ("channel", "first_product", "first_category", "first_discount", "country")
-TRAITS += ("customer_class", "loyalty", "cart_flow", "campaign", "age_band")
+# What cohorts are told apart by, one at a time; DIMENSIONS come from `customer_segments`.
+TRAITS = (*DIMENSIONS, "cart_flow", "campaign", "age_band")
 # A campaign counts as the one that brought a customer if it reached them so many days before.
 CAMPAIGN_DAYS = 30
 _EXACT = "decimal(18, 0)"

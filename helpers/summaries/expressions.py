@@ -330,7 +330,7 @@ def by_cohort(
     }
     columns = [name for name in dimensions if name != "all"]
     facts = facts.filter(facts.cohort_day.notnull())
-    of = facts.select("customer_id", *columns, cohort=_month(facts.cohort_day))
+    of = facts.select("customer_id", *columns, cohort=month_of(facts.cohort_day))
     cells = _cell_sums(step.mutate(**earlier).join(of, "customer_id"), columns, money)
     sizes = of.group_by("cohort", *columns).aggregate(customers=of.count())
     sums = [name for name in cells.columns if name not in ("cohort", "age", *columns)]
@@ -361,7 +361,8 @@ def _cell_sums(step: ir.Table, columns: list[str], money: tuple[str, ...]) -> ir
     )
 
 
-def _month(day: ir.DateValue) -> ir.DateValue:
+def month_of(day: ir.DateValue) -> ir.DateValue:
+    """Give the first day of a day's month."""
     return day.truncate("M").cast("date")
 
 

@@ -7,14 +7,11 @@ units (a period's cost spread over its days may be a fraction of one).
 import ibis
 from ibis.expr import types as ir
 
+from helpers.summaries.expressions import month_of
+
 RECOVERY_DAYS = LEAD_DAYS = 30
 # A checkout whose order comes within this time was never left.
 SESSION_SECONDS = 3600
-
-
-def month_of(day: ir.DateValue) -> ir.DateValue:
-    """Give the first day of a day's month."""
-    return day.truncate("M").cast("date")
 
 
 def months_between(rows: ir.Table, first: str, last: str) -> ir.Table:

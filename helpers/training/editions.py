@@ -8,12 +8,12 @@ import ast
 import copy
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from helpers.contract.shop import ROOT
 from helpers.errors import UsageError, WorkbookError
-from helpers.publishing.notebook_files import digest_cells, normalize, write_notebook
+from helpers.publishing.notebook_files import digest_cells, normalize, tags_of, write_notebook
 from helpers.records import read_notebook, work_folder
 from helpers.runs import kernels
 
@@ -23,11 +23,6 @@ EXERCISES = ROOT / "notebooks" / "exercises"
 def exercises() -> list[Path]:
     """List the solved exercises in order."""
     return sorted(EXERCISES.glob("[0-9]*.ipynb"))
-
-
-def tags_of(cell: Mapping) -> Sequence[str]:
-    """Give the tags of a cell."""
-    return cell.get("metadata", {}).get("tags", [])
 
 
 def student_edition(notebook: Mapping) -> dict:

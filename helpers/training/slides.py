@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from markupsafe import Markup
 
 from helpers.publishing import pages
+from helpers.publishing.notebook_files import tags_of
 from helpers.show import HEADLINE, TABLE, figure_texts
-from helpers.training.editions import student_edition, tags_of
+from helpers.training.editions import student_edition
 
 NOTHING = Markup("")
-UNSEEN = {"parameters", "injected-parameters", "setup", "record"}
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def slides_of(notebook: Mapping) -> list[Slide]:
             # What the check says to the right answer belongs to whoever speaks.
             said = "".join(_said(output, render) for output in cell.get("outputs", []))
             found[-1] = replace(found[-1], notes=found[-1].notes + Markup(said))
-        elif cell["cell_type"] == "code" and not tags & UNSEEN:
+        elif cell["cell_type"] == "code" and not tags & pages.HIDDEN:
             found += _shown(cell, reading, render)
             reading.since = ""  # the words were about this cell, whether it showed anything or not
     return _numbered(found)
