@@ -69,6 +69,7 @@ FLOW = [
     "chapters.scorecard", "chapters.run_chart", "chapters.twelve", "chapters.restated",
     "chapters.alerts", "chapters.in_short", "chapters.trial_costs", "chapters.spending", "chapters.trials", "chapters.trial_checks",
     "chapters.trial_readouts", "chapters.trial_values", "chapters.trial_cards",
+    "chapters.all_trials",
     "chapters.trial_designs", "chapters.trial_targets", "chapters.uplift_tables",
     "chapters.uplift_clv",
     "chapters.beliefs", "chapters.cautions", "chapters.findings", "chapters.value_findings",

@@ -9,6 +9,7 @@ import pytest
 
 from helpers import sliders, summaries
 from helpers.chapters import (
+    all_trials,
     backtest_tables,
     cohort_tables,
     findings_forecast,
@@ -272,7 +273,7 @@ def test_the_loyalty_letter_is_adjusted_to_what_it_did(study, reads):
 
 
 def test_experiments_add_up_to_the_cent(study, reads):
-    assert (trial_cards.zeros(study, reads)["difference"] == 0).all()
+    assert (all_trials.zeros(study, reads)["difference"] == 0).all()
 
 
 def test_cohorts_add_up_to_history(study, cohort_ages, periods):

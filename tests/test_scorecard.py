@@ -9,7 +9,16 @@ import pandas as pd
 import pytest
 
 from helpers import records, show, summaries
-from helpers.chapters import alerts, beliefs, cautions, scorecard, spending, trial_cards, twelve
+from helpers.chapters import (
+    alerts,
+    all_trials,
+    beliefs,
+    cautions,
+    scorecard,
+    spending,
+    trial_cards,
+    twelve,
+)  # fmt: skip
 from helpers.chapters.trials import load_trials
 from helpers.contract.goals import TARGETS, Alerts
 from helpers.contract.shop import ROOT, load_shop
@@ -234,7 +243,7 @@ def test_tests_cost_what_the_one_that_began_cost(sample):
 def test_the_log_holds_every_declared_test_with_its_effect(sample, monkeypatch):
     trials = load_trials(sample)
     reads = [trial_cards.read_trial(sample, trial) for trial in trials.values()]
-    kept = show.jsonable(trial_cards.log(reads))
+    kept = show.jsonable(all_trials.log(reads))
     assert len(kept) == sum(len(trial.treated) for trial in trials.values())
     record = {"05_campaign_uplift": {"extra": {"effects": json.loads(json.dumps(kept))}}}
     monkeypatch.setattr(records, "load_records", lambda *a: record)

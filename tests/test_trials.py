@@ -5,6 +5,7 @@ import pytest
 
 from helpers import summaries
 from helpers.chapters import (
+    all_trials,
     trial_cards,
     trial_checks,
     trial_designs,
@@ -245,7 +246,7 @@ def test_a_fair_test_is_read_as_its_orders_add_up(shop):
 
 def test_everything_adds_up_to_the_cent(shop):
     _, study, reads = shop
-    assert (trial_cards.zeros(study, list(reads.values()))["difference"] == 0).all()
+    assert (all_trials.zeros(study, list(reads.values()))["difference"] == 0).all()
 
 
 @pytest.mark.parametrize(
@@ -387,7 +388,7 @@ def test_a_shop_without_experiments_says_what_it_takes(make_shop):
     ):
         assert "No experiment is recorded" in text
     assert uplift_tables.metrics(study, None).empty
-    assert trial_cards.zeros(study, [])["difference"].sum() == 0
+    assert all_trials.zeros(study, [])["difference"].sum() == 0
 
 
 def test_numbers_by_name_that_are_none():

@@ -80,7 +80,7 @@ def _cost(study: Study, row: dict, every: pd.DataFrame) -> str:
 
 
 def effects_of(found_records: dict[str, dict]) -> list[dict]:
-    """Take the effects out of 05's record (`trial_cards.log`); empty where it keeps none."""
+    """Take the effects out of 05's record (`all_trials.log`); empty where it keeps none."""
     record = found_records.get("05_campaign_uplift", {})
     found = record.get("extra", {}).get("effects", [])
     return found if isinstance(found, list) else []

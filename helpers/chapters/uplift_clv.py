@@ -5,7 +5,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from helpers import figures, summaries
-from helpers.chapters import spending, trial_cards, trial_designs, trial_targets, trial_values
+from helpers.chapters import (
+    all_trials,
+    spending,
+    trial_cards,
+    trial_designs,
+    trial_targets,
+    trial_values,
+)  # fmt: skip
 from helpers.chapters.trial_cards import Read
 from helpers.chapters.trial_targets import Observed, Targeting
 from helpers.chapters.trial_values import Outlook
@@ -144,8 +151,8 @@ def summary(study: Study, read: Read | None) -> str:
 
 def next_sentence(study: Study, reads: list[Read]) -> str:
     """Say what a hold-out takes and how much of the budget is for testing."""
-    moved = trial_cards.forest(reads)
+    moved = all_trials.forest(reads)
     effect = pooling.prior(moved["effect"], moved["se"])[0] if len(moved) else np.nan
-    gain, _ = trial_cards.prior_of(trial_cards.portfolio(reads))
+    gain, _ = all_trials.prior_of(all_trials.portfolio(reads))
     size = trial_designs.holdout_sentence(study, effect, gain)
     return f"{size} {spending.tests_sentence(study)}"
