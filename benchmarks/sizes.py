@@ -150,21 +150,21 @@ def pymc_marketing(folder: Path, read: Callable = _days) -> dict:
 def scored(folder: Path) -> dict:
     """Fit a model on the states, then score every customer and write the scores, in the engine."""
     from helpers import engines, summaries
-    from helpers.chapters import forecast_tables
+    from helpers.chapters import outlooks
     from helpers.models import forecast
     from helpers.study import open_study
 
     study = open_study(str(folder), _MONTH)
     states, periods = (summaries.load(study, n) for n in ("customer_states", "periods"))
     spend = summaries.load(study, "spend_states")
-    terms = forecast_tables.terms_of(study, periods, horizon_months=12, discount_rate=0.1)
+    terms = outlooks.terms_of(study, periods, horizon_months=12, discount_rate=0.1)
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
     models, reason = forecast.fit_or_why_not(states, spend, study.end, model=forecast.MODEL)
     assert models is not None, reason
     fitted = time.perf_counter() - began
     began = time.perf_counter()
     table = summaries.scored_customers(
-        study, *forecast_tables.scores(states, spend, models, terms),
+        study, *outlooks.scores(states, spend, models, terms),
         margin_rate=terms.margin_rate, service=terms.cost_to_serve,
     )  # fmt: skip
     target = folder / "scored.parquet"

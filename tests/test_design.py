@@ -64,7 +64,7 @@ FLOW = [
     "chapters.segment_tables", "chapters.what_if", "chapters.change_tables",
     "chapters.cohort_tables", "chapters.payback_tables", "chapters.trait_tables",
     "chapters.projection_tables", "chapters.naive", "chapters.intake", "chapters.backtest_tables",
-    "chapters.forecast_tables", "chapters.forecast_uses", "chapters.ledgers",
+    "chapters.outlooks", "chapters.forecast_tables", "chapters.forecast_uses", "chapters.ledgers",
     "chapters.forecast_sentences",
     "chapters.scorecard", "chapters.run_chart", "chapters.twelve", "chapters.restated",
     "chapters.alerts", "chapters.in_short", "chapters.trial_costs", "chapters.spending", "chapters.trials", "chapters.trial_checks",

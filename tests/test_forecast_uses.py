@@ -10,6 +10,7 @@ from helpers.chapters import (
     forecast_sentences,
     forecast_tables,
     forecast_uses,
+    outlooks,
 )
 from helpers.chapters import findings_forecast as findings
 from helpers.models.terms import Horizon, Terms
@@ -62,7 +63,7 @@ def test_five_customers_give_sentences_and_no_number(make_shop):
     terms = Terms(Horizon(12), discount_rate=0.1)
     check = backtest_tables.load_backtest(study, states, terms.horizon, "revenue")
     season = backtest_tables.load_season(study, states)
-    view = forecast_tables.outlook(study, states, terms, "revenue", 1, check=check, season=season)
+    view = outlooks.outlook(study, states, terms, "revenue", 1, check=check, season=season)
     assert view.reason == "Only 5 customers: a forecast needs at least 500."
     assert check.reason == view.reason and season.season is None
     money = study.money

@@ -16,6 +16,7 @@ from helpers.chapters import (
     forecast_levers,
     forecast_tables,
     intake,
+    outlooks,
     segment_tables,
     trial_cards,
     trial_readouts,
@@ -131,7 +132,7 @@ def view(study):
     states = summaries.load(study, "customer_states")
     season = backtest_tables.load_season(study, states)
     tried = {"check": BackTest("not tried here"), "season": season}
-    return forecast_tables.outlook(study, states, Terms(), "revenue", seed=1, **tried)
+    return outlooks.outlook(study, states, Terms(), "revenue", seed=1, **tried)
 
 
 def test_forecast_of_a_year_holds_the_expectation(view):
@@ -178,7 +179,7 @@ def test_channels_differ_as_they_do_in_truth(study, view):
 
 def test_one_customer_is_less_sure_than_many(view):
     ranges = forecast_tables.one_customer(view, seed=1, most=100)
-    assert ranges["tier"].tolist() == forecast_tables.TIERS
+    assert ranges["tier"].tolist() == outlooks.TIERS
     assert ranges["high"].is_monotonic_decreasing
     mean = forecast_tables.tiers(view)
     each = (mean["high"] - mean["low"]) / mean["per_customer"]

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from helpers.chapters.findings import Finding, nothing
-from helpers.chapters.forecast_tables import Outlook
+from helpers.chapters.outlooks import Outlook
 from helpers.models import portfolio
 from helpers.show import percent
 from helpers.sliders import Answer, Lever

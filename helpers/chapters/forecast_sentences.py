@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import summaries
-from helpers.chapters import backtest_tables, forecast_tables
+from helpers.chapters import backtest_tables, forecast_tables, outlooks
 from helpers.errors import DataError
 from helpers.models import sbg
 from helpers.models.backtest import BackTest
@@ -12,7 +12,7 @@ from helpers.show import count, percent
 from helpers.study import Study
 
 
-def terms_sentence(view: forecast_tables.Outlook, money) -> str:
+def terms_sentence(view: outlooks.Outlook, money) -> str:
     """Say what value means in this forecast: formula, rates, horizon."""
     terms = view.terms
     months = count(terms.horizon.value)
@@ -35,14 +35,14 @@ def terms_sentence(view: forecast_tables.Outlook, money) -> str:
     )
 
 
-def worth_note(view: forecast_tables.Outlook) -> str:
+def worth_note(view: outlooks.Outlook) -> str:
     """Say in a word what the headline's value is made of."""
     if view.basis == "margin":
         return "margin less cost to serve, discounted; customers of today"
     return "revenue, as no cost is known, discounted; customers of today"
 
 
-def residual_sentence(view: forecast_tables.Outlook, money) -> str:
+def residual_sentence(view: outlooks.Outlook, money) -> str:
     """Say what is still to come without a horizon, or why that cannot be said."""
     if view.reason:
         return f"There is no forecast. {view.reason}"
@@ -63,7 +63,7 @@ def residual_sentence(view: forecast_tables.Outlook, money) -> str:
     )
 
 
-def coming_sentence(view: forecast_tables.Outlook, money) -> str:
+def coming_sentence(view: outlooks.Outlook, money) -> str:
     """Say what customers to come add, and on which rule their number rests."""
     if view.months is None:
         return "Without a forecast there is nothing to show month by month."
@@ -77,7 +77,7 @@ def coming_sentence(view: forecast_tables.Outlook, money) -> str:
     )
 
 
-def fit_sentence(view: forecast_tables.Outlook) -> str:
+def fit_sentence(view: outlooks.Outlook) -> str:
     """Say how likely the data are under the purchase model, and what its spend model warns of."""
     if view.models is None:
         return "Without a model there are no parameters."
@@ -136,7 +136,7 @@ def renewals_sentence(study: Study, discount_rate: float) -> str:
     )
 
 
-def limits_sentence(view: forecast_tables.Outlook, check: BackTest) -> str:
+def limits_sentence(view: outlooks.Outlook, check: BackTest) -> str:
     """Say what the forecast does not know, and how far its check says it may be off."""
     if view.reason:
         return f"There is no forecast. {view.reason}"

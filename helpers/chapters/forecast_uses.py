@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import summaries
-from helpers.chapters.forecast_tables import Outlook, scored_customers
+from helpers.chapters.outlooks import Outlook, scored_customers
 from helpers.engines.faults import told
 from helpers.show import count, percent
 from helpers.study import Study

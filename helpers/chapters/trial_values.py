@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from helpers import summaries
-from helpers.chapters.forecast_tables import terms_of
+from helpers.chapters.outlooks import terms_of
 from helpers.chapters.trial_readouts import COVARIATES, effect_on
 from helpers.chapters.trials import Trial
 from helpers.experiments import effects, lifetimes, pooling

@@ -122,14 +122,14 @@ def write_forecast_list(
 
 def _write_forecast_list(study, name: str, purpose: str, target: Path) -> CustomerList:
     from helpers import summaries
-    from helpers.chapters import forecast_tables
+    from helpers.chapters import outlooks
     from helpers.summaries import prediction
 
     _check_consents(study, purpose)
-    view, states = forecast_tables.month_outlook(study)
+    view, states = outlooks.month_outlook(study)
     if view.models is None:
         raise DataError(f"{study.shop.name}: no forecast, so no list. {view.reason}")
-    scored = forecast_tables.scored_customers(study, view, states)
+    scored = outlooks.scored_customers(study, view, states)
     chosen = prediction.candidates(
         scored, summaries.loyalty_members(study), name, str(study.end)
     ).semi_join(summaries.consenting(study, purpose), "customer_id")
