@@ -253,7 +253,7 @@ def _committed_month() -> tuple[str, str]:
     """Give the shop and the month that the committed notebooks show: their own defaults."""
     from helpers.cleaning import store as cleaning
     from helpers.contract.shop import load_shop
-    from helpers.publishing.notebook_files import read_parameters
+    from helpers.publishing.parameters import read_parameters
 
     defaults = read_parameters(ROOT / "notebooks" / f"{PLAN[0].name}.ipynb")
     shop = load_shop(defaults["shop"].default)

@@ -110,7 +110,7 @@ def quick_prepare(shop) -> CleanInfo:
 
 def pretend(source, values, *, shown, name, partial, variables) -> dict:
     """Stand in for kernels.execute: the same outputs as the notebook's, without a kernel."""
-    from helpers.publishing.notebook_files import read_parameters
+    from helpers.publishing.parameters import read_parameters
     from helpers.records import _from_json, read_notebook
 
     time.sleep(float(os.environ.get("PRETEND_SECONDS", "0")))

@@ -20,7 +20,7 @@ from helpers.course.answers import Mistake, Task, judge, tolerance
 from helpers.course.checks import EXERCISES, verdict
 from helpers.errors import UsageError
 from helpers.measures.metrics import Estimate
-from helpers.publishing.notebook_files import read_parameters
+from helpers.publishing.parameters import read_parameters
 from helpers.records import read_notebook
 from helpers.study import open_study
 from helpers.training import editions

@@ -10,6 +10,7 @@ from papermill import inspect_notebook
 
 from helpers.errors import DataError, UsageError
 from helpers.publishing import notebook_files as files
+from helpers.publishing import parameters
 
 CELL = """shop: str = "sample"  # Shop under data/, or a folder
 month: str = ""  # Month such as 2026-06
@@ -31,7 +32,7 @@ def save(tmp_path, source, tags=("parameters",)):
 
 def test_parameters_are_what_papermill_sees(tmp_path):
     path = save(tmp_path, CELL)
-    found = files.read_parameters(path)
+    found = parameters.read_parameters(path)
     seen = inspect_notebook(path)
     assert list(found) == list(seen)
     for name, parameter in found.items():
@@ -60,16 +61,16 @@ def test_parameters_are_what_papermill_sees(tmp_path):
 )
 def test_malformed_parameters_are_refused(tmp_path, line, message):
     with pytest.raises(UsageError, match=message):
-        files.read_parameters(save(tmp_path, line))
+        parameters.read_parameters(save(tmp_path, line))
 
 
 def test_missing_cell_and_broken_file_are_refused(tmp_path):
     with pytest.raises(UsageError, match="no cell tagged 'parameters'"):
-        files.read_parameters(save(tmp_path, CELL, tags=()))
+        parameters.read_parameters(save(tmp_path, CELL, tags=()))
     broken = tmp_path / "broken.ipynb"
     broken.write_text("{")
     with pytest.raises(UsageError, match="not a notebook"):
-        files.read_parameters(broken)
+        parameters.read_parameters(broken)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_missing_cell_and_broken_file_are_refused(tmp_path):
     ],
 )  # fmt: skip
 def test_coerce(kind, given, value):
-    found = files.coerce(files.Parameter("p", kind, None, "h"), given)
+    found = parameters.coerce(parameters.Parameter("p", kind, None, "h"), given)
     assert found == value
     assert type(found) is type(value)
 
@@ -98,7 +99,7 @@ def test_coerce(kind, given, value):
 )  # fmt: skip
 def test_coerce_refuses(kind, given):
     with pytest.raises(UsageError, match=r"^horizon = .*must be"):
-        files.coerce(files.Parameter("horizon", kind, None, "h"), given)
+        parameters.coerce(parameters.Parameter("horizon", kind, None, "h"), given)
 
 
 def messy():

@@ -9,7 +9,8 @@ from itertools import pairwise
 import pytest
 
 from helpers.contract.shop import ROOT
-from helpers.publishing.notebook_files import harvest, read_parameters
+from helpers.publishing.notebook_files import harvest
+from helpers.publishing.parameters import read_parameters
 from helpers.records import read_notebook
 from tests.cells import run_passes
 

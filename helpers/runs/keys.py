@@ -91,7 +91,7 @@ def variant(step: Step, values: Mapping[str, object]) -> Step:
 
 def declared_parameters(folder: Path) -> dict[str, dict]:
     """Read the parameters that each notebook of the plan declares, by notebook and name."""
-    from helpers.publishing.notebook_files import read_parameters
+    from helpers.publishing.parameters import read_parameters
 
     missing = [step.name for step in PLAN if not (folder / f"{step.name}.ipynb").is_file()]
     if missing:
@@ -108,7 +108,7 @@ def chosen_values(
     it; a setting for one notebook goes before). Raises UsageError for anything that no notebook
     declares, with the nearest right name, and for a value that is not of the declared type.
     """
-    from helpers.publishing.notebook_files import coerce
+    from helpers.publishing.parameters import coerce
 
     values = {
         notebook: {name: parameter.default for name, parameter in parameters.items()}
