@@ -7,14 +7,13 @@ nbval) and, where the monthly run needs it, a small JSON bundle under a MIME typ
 
 import html
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from helpers.errors import DataError, UsageError, nearest
+from helpers.errors import DataError, UsageError
 from helpers.records import RECORD
 from helpers.written import (
-    MISSING,
     Formatter,
     alike,
     by_unit,
@@ -30,16 +29,17 @@ from helpers.written import (
     ratio,
     slug,
 )
+from helpers.written_tables import format_of, html_table, is_numeric, known_formats, plain_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
 TABLE = "application/vnd.ltv.table+json"
 HEADLINE = "application/vnd.ltv.headline+json"
 
 TITLE_LENGTH = 90
-ROWS_SHOWN, COLUMNS_SHOWN, ROWS_KEPT, TEXT_SHOWN = 12, 8, 5000, 90
+ROWS_SHOWN, COLUMNS_SHOWN, ROWS_KEPT = 12, 8, 5000
 # A table of results never needs these: with them, a row is a person.
 PERSONAL = frozenset(
     """
@@ -150,13 +150,12 @@ def show_table(
             "Summarize it first."
         )
     columns = [str(c) for c in flat.columns]
-    formats = _known_formats(formats, columns, name)
+    formats = known_formats(formats, columns, name)
     shown = flat.iloc[:ROWS_SHOWN, :COLUMNS_SHOWN]
     cells = [
-        alike(_format_of(shown.iloc[:, i], formats), shown.iloc[:, i])
-        for i in range(shown.shape[1])
+        alike(format_of(shown.iloc[:, i], formats), shown.iloc[:, i]) for i in range(shown.shape[1])
     ]
-    numeric = [_is_numeric(shown.iloc[:, i]) for i in range(shown.shape[1])]
+    numeric = [is_numeric(shown.iloc[:, i]) for i in range(shown.shape[1])]
     note = _note(flat, name)
     rows = [
         [jsonable(v) for v in row] for row in flat.astype(object).itertuples(index=False, name=None)
@@ -171,10 +170,8 @@ def show_table(
                 "columns": columns,
                 "rows": rows,
             },
-            "text/html": _html_table(heads, cells, numeric, caption=caption, unit=unit, note=note),
-            "text/plain": _plain_table(
-                heads, cells, numeric, caption=caption, unit=unit, note=note
-            ),
+            "text/html": html_table(heads, cells, numeric, caption=caption, unit=unit, note=note),
+            "text/plain": plain_table(heads, cells, numeric, caption=caption, unit=unit, note=note),
         }
     )
 
@@ -201,58 +198,6 @@ def _flat(frame: "DataFrame") -> "DataFrame":
     return flat
 
 
-def _known_formats(
-    formats: Mapping[str, Formatter] | Formatter | None, columns: Sequence[str], name: str
-) -> Mapping[str, Formatter] | Formatter:
-    if formats is None or callable(formats):
-        return formats or {}
-    for column in formats:
-        if str(column) not in columns:
-            raise UsageError(
-                f"Table '{name}' has no column '{column}' to format.{nearest(str(column), columns)}"
-            )
-    return {str(c): f for c, f in formats.items()}
-
-
-def _is_numeric(column: "Series") -> bool:
-    from pandas.api.types import infer_dtype, is_bool_dtype, is_numeric_dtype
-
-    if is_bool_dtype(column.dtype):
-        return False
-    kinds = ("decimal", "integer", "floating", "mixed-integer-float")
-    return is_numeric_dtype(column.dtype) or infer_dtype(column, skipna=True) in kinds
-
-
-def _format_of(column: "Series", formats: Mapping[str, Formatter] | Formatter) -> Formatter:
-    from pandas.api.types import infer_dtype, is_datetime64_any_dtype
-
-    name = str(column.name)
-    if not callable(formats) and name in formats:
-        return formats[name]
-    if _is_numeric(column):
-        if callable(formats):
-            return formats
-        if name == "year":
-            return lambda x: MISSING if is_missing(x) else str(int(x))
-        whole = all(is_missing(v) or float(v).is_integer() for v in column)
-        return count if whole else ratio
-    if is_datetime64_any_dtype(column.dtype) or infer_dtype(column, skipna=True) == "date":
-        months_only = name in ("month", "cohort", "start") and all(
-            is_missing(v) or v.day == 1 for v in column
-        )
-        return lambda x: MISSING if is_missing(x) else f"{x:%Y-%m}" if months_only else jsonable(x)
-    return _text_cell
-
-
-def _text_cell(x: Any) -> str:
-    if is_missing(x):
-        return ""
-    if type(x).__name__ in ("bool", "bool_"):
-        return "yes" if x else "no"
-    text = inline(x)
-    return text if len(text) <= TEXT_SHOWN else text[: TEXT_SHOWN - 1].rstrip() + "…"
-
-
 def _heading(column: str) -> str:
     return inline(column.replace("_", " "))
 
@@ -267,68 +212,6 @@ def _note(flat: "DataFrame", name: str) -> str:
             f"First {COLUMNS_SHOWN} of {columns} columns, all of them in tables/{name}.csv."
         )
     return " ".join(parts)
-
-
-def _html_table(
-    heads: list[str],
-    cells: list[list[str]],
-    numeric: list[bool],
-    *,
-    caption: str,
-    unit: str,
-    note: str,
-) -> str:
-    side = ["right" if n else "left" for n in numeric]
-    head = "".join(
-        f'<th scope="col" style="text-align:{s}">{html.escape(h)}</th>'
-        for h, s in zip(heads, side, strict=True)
-    )
-    body = []
-    for row in zip(*cells, strict=True):
-        tags = "".join(
-            _html_cell(text, side_of, head=i == 0)
-            for i, (text, side_of) in enumerate(zip(row, side, strict=True))
-        )
-        body.append(f"<tr>{tags}</tr>")
-    in_unit = f' <span class="unit">({html.escape(inline(unit))})</span>' if unit else ""
-    after = f'\n<p class="note">{html.escape(note)}</p>' if note else ""
-    # JupyterLab would read two dollar signs in a cell as a formula: mathjax_ignore stops it.
-    return (
-        '<div class="ltv-table mathjax_ignore">\n<table>\n'
-        f'<caption style="text-align:left">{html.escape(caption)}{in_unit}</caption>\n'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n"
-        + "\n".join(body)
-        + f"\n</tbody>\n</table>{after}\n</div>"
-    )
-
-
-def _html_cell(text: str, side: str, *, head: bool) -> str:
-    # Figures and dates stay on one line; only sentences wrap.
-    wraps = ";white-space:normal;min-width:14em" if len(text) > 28 else ""
-    open_tag, close_tag = ('th scope="row"', "th") if head else ("td", "td")
-    return f'<{open_tag} style="text-align:{side}{wraps}">{html.escape(text)}</{close_tag}>'
-
-
-def _plain_table(
-    heads: list[str],
-    cells: list[list[str]],
-    numeric: list[bool],
-    *,
-    caption: str,
-    unit: str,
-    note: str,
-) -> str:
-    widths = [max([len(h), *map(len, c)]) for h, c in zip(heads, cells, strict=True)]
-
-    def line(texts: Sequence[str]) -> str:
-        padded = (
-            t.rjust(w) if n else t.ljust(w) for t, w, n in zip(texts, widths, numeric, strict=True)
-        )
-        return "  ".join(padded).rstrip()
-
-    lines = [f"{caption} ({unit})" if unit else caption, line(heads)]
-    lines += [line(row) for row in zip(*cells, strict=True)]
-    return "\n".join([*lines, note] if note else lines)
 
 
 # -- pictures --------------------------------------------------------------------------------

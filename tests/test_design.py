@@ -20,7 +20,7 @@ MODULES = sorted(FILES)
 FLOW = [
     "errors",
     "files",
-    "written",
+    "written", "written_tables",
     "contract.tables", "contract.conversions", "contract.settings", "contract.goals",
     "contract.shop",
     "engines", "engines.duckdb", "engines.spark", "engines.postgres", "engines.faults",
