@@ -96,7 +96,9 @@ def label(text: Any, most: int = 80) -> str:
 
 
 def say(text: str) -> None:
-    """Show a computed sentence (Markdown; names from data go through `label`)."""
+    """Show a computed sentence (Markdown; names from data go through `label`), if there is one."""
+    if not text.strip():
+        return
     # A dollar sign would start a formula in JupyterLab.
     markdown = re.sub(r"(?<!\\)\$", r"\\$", text.strip())
     _display({"text/markdown": markdown, "text/plain": plain(text)})
@@ -140,9 +142,7 @@ def show_table(
         raise UsageError(f"show_table(name={name!r}): use lower-case letters, digits, - and _.")
     flat = _flat(frame)
     if flat.empty:
-        sentence = f"{label(caption, 200)}: none." if otherwise is None else otherwise
-        if sentence:
-            say(sentence)
+        say(f"{label(caption, 200)}: none." if otherwise is None else otherwise)
         return
     if len(flat) > ROWS_KEPT:
         raise DataError(

@@ -31,6 +31,9 @@ def test_cdnow_is_published_from_the_real_data(tmp_path):
         < mae[["same as last period", "same rate"]].min()
     )
     assert [path.stem for path in sorted(month.glob("0*.html"))] == CHAPTERS
+    campaigns = (month / "05_campaign_uplift.html").read_text(encoding="utf-8")
+    assert campaigns.count("there is nothing to read here") == 1
+    assert "Does it last?" not in campaigns and "What could the next test see?" in campaigns
 
 
 def test_a_file_never_seen_needs_ten_lines_of_toml(tmp_path, monkeypatch):

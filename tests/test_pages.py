@@ -368,6 +368,25 @@ def test_a_notebook_without_a_title_gets_one():
     assert "<h1>A &lt;b&gt; title</h1>" in page
 
 
+def test_questions_that_the_code_does_not_answer_are_left_out():
+    def text(source):
+        return v4.new_markdown_cell(source)
+
+    def code(*said):
+        outputs = [v4.new_output("display_data", {"text/plain": word}) for word in said]
+        return v4.new_code_cell("work()", outputs=outputs)
+
+    cells = [text("# Title"), text("## Answered?"), code(), text("A line to nothing:"), code(),
+             text("A line to something:"), code("said"), text("### Below, not answered?"), code(),
+             text("## Open?"), text("Some prose."), code(), text("### Below it?"), code(),
+             text("## Only prose")]  # fmt: skip
+    page = render_page(v4.new_notebook(cells=cells), title="Page")
+    shown = ["Answered?", "A line to something:", "said", "Only prose"]
+    assert all(word in page for word in shown)
+    gone = ["A line to nothing:", "Below, not answered?", "Open?", "Some prose.", "Below it?"]
+    assert not any(word in page for word in gone)
+
+
 def test_month_page(month):
     words = " ".join(text_of(month).split())
     assert "Sample <b>, June 2026" in words

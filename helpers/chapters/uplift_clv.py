@@ -20,7 +20,7 @@ from helpers.chapters.trials import Trial
 from helpers.chapters.uplift_tables import NOTHING, not_read_text, readable
 from helpers.experiments import pooling
 from helpers.experiments.pooling import Pooled
-from helpers.show import is_missing, label, ratio
+from helpers.show import Finding, is_missing, label, ratio
 from helpers.study import Study
 
 WITHOUT = (
@@ -76,10 +76,10 @@ def segments(
     return table[columns], family
 
 
-def segments_sentence(family: Pooled | None) -> str:
+def segments_sentence(read: Read | None, family: Pooled | None) -> str:
     """Say whether segments differ beyond chance."""
     if family is None:
-        return "No experiment is read here, so no segments are."
+        return not_read_text(read)
     if is_missing(family.q_p):
         return "There is one segment only, so there is nothing to compare."
     differ = "differ beyond chance" if family.q_p < 0.05 else "do not differ beyond chance"
@@ -94,7 +94,7 @@ def targets(study: Study, read: Read | None, seed: int) -> Targeting:
     """Look for customers who react differently in the arm with the largest effect."""
     empty = pd.DataFrame()
     if not readable(read):
-        return Targeting(not_read_text(read), empty, empty, empty, empty)
+        return Targeting(not_read_text(read) or NOTHING, empty, empty, empty, empty)
     arm = max(read.cards, key=lambda card: card.net.value).arm
     return trial_targets.target(study, read.trial, arm, seed=seed)
 
@@ -106,6 +106,11 @@ def targets_figure(found: Targeting, money) -> Figure | None:
     return figures.lines(
         found.curve, x="share", y="gain", hue="way", low="low", high="high", fmt=money
     )
+
+
+def targets_finding(study: Study, read: Read | None, found: Targeting) -> Finding:
+    """Say what picking customers would bring."""
+    return Finding("", "", "") if read is None else trial_targets.target_finding(study, found)
 
 
 # -- nobody drew lots ------------------------------------------------------------------------------
@@ -122,7 +127,7 @@ def observed(study: Study, trials: dict[str, Trial], chosen: str, seed: int) -> 
 def observed_sentence(study: Study, view: Observed | None) -> str:
     """Say what may be said of a campaign that was not drawn by chance."""
     if view is None:
-        return WITHOUT if study.has("experiments") else NOTHING
+        return WITHOUT if study.has("experiments") else ""
     text = trial_targets.observed_sentence(study, view, summaries.load(study, "mails"))
     return f"{label(view.trial.name)}: {text}"
 
@@ -146,7 +151,7 @@ def card(study: Study, read: Read | None) -> pd.DataFrame:
 
 def summary(study: Study, read: Read | None) -> str:
     """Write the short summary with the next step."""
-    return NOTHING if read is None else trial_cards.summary(study, read)
+    return "" if read is None else trial_cards.summary(study, read)
 
 
 def next_sentence(study: Study, reads: list[Read]) -> str:

@@ -147,8 +147,8 @@ def readable(read: Read | None) -> bool:
 
 
 def not_read_text(read: Read | None) -> str:
-    """Say why there is nothing to read."""
-    return NOTHING if read is None else NOT_READ
+    """Say why nothing is read of an experiment; that there is none is said once, by `rule`."""
+    return "" if read is None else NOT_READ
 
 
 def checks_table(read: Read | None) -> pd.DataFrame:
@@ -166,7 +166,7 @@ def rule(read: Read | None) -> str:
 
 def warned(read: Read | None) -> str:
     """Print what the checks found over the result."""
-    return NOTHING if read is None else trial_checks.warning(read.checks)
+    return "" if read is None else trial_checks.warning(read.checks)
 
 
 def metrics(study: Study, read: Read | None) -> pd.DataFrame:
@@ -220,7 +220,7 @@ def windows(read: Read | None) -> pd.DataFrame:
 def look(study: Study, read: Read | None) -> str:
     """Give the reading that holds at every look, also while the window is open."""
     if read is None:
-        return NOTHING
+        return ""
     failed = read.checks[read.checks["verdict"] == trial_checks.FAILED]["check"]
     if set(failed) - {"window over"}:
         return NOT_READ
@@ -241,8 +241,11 @@ def cells(read: Read | None) -> pd.DataFrame:
     return trial_readouts.cells(read.trial, read.arms)
 
 
+def cells_sentence(study: Study, read: Read | None, found: pd.DataFrame) -> str:
+    """Say whether two changes help each other."""
+    return "" if read is None else trial_readouts.cells_sentence(study, found)
+
+
 def kind(read: Read | None, kinds: dict) -> str:
     """Say what kind of campaign it was and what it is read by."""
-    if read is None:
-        return "There is no experiment, so there is no kind of one."
-    return trial_readouts.kind_sentence(read.trial, kinds)
+    return "" if read is None else trial_readouts.kind_sentence(read.trial, kinds)

@@ -43,6 +43,7 @@ def render_page(
 
     render = _Markdown()
     cells, figures, currency = _visible_cells(nb)
+    cells = _spoken(cells)
     lead = ""
     if cells and cells[0]["cell_type"] == "markdown":
         lead = render(cells.pop(0)["source"])
@@ -177,11 +178,42 @@ def _visible_cells(nb: Mapping) -> tuple[list[dict], list[dict], str]:
                     currency = output["data"][HEADLINE]["currency"]
                 elif output.get("name") != "stderr":
                     outputs.append({k: _copy(v) for k, v in output.items()})
+            speaks = any(output.get("name") != "stderr" for output in cell.get("outputs", []))
             shown |= {"outputs": outputs, "execution_count": None}
+            shown["metadata"]["speaks"] = speaks
             if not outputs and not cell["source"].strip():
                 continue
         cells.append(shown)
     return cells, figures, currency
+
+
+def _spoken(cells: list[dict]) -> list[dict]:
+    """Leave out questions, and lines that lead to something, to which the code says nothing.
+
+    A shop without experiments, or without a table, has many of them; its notebook keeps them.
+    """
+    kept, silent = [], None  # the level of what is being left out
+    for number, cell in enumerate(cells, 1):
+        if cell["cell_type"] == "markdown":
+            level = _level(cell)
+            if silent is not None and level > silent:
+                continue
+            after = enumerate(cells[number:], number)
+            end = next((at for at, other in after if _level(other) <= level), len(cells))
+            code = [each for each in cells[number:end] if each["cell_type"] == "code"]
+            spoken = [each["metadata"]["speaks"] for each in code]
+            silent = level if spoken and not any(spoken) else None
+        if silent is None:
+            kept.append(cell)
+    return kept
+
+
+def _level(cell: Mapping) -> int:
+    """Give the level of the heading that a cell begins with; prose stands below all, code last."""
+    if cell["cell_type"] == "code":
+        return 8
+    mark = re.match("#{1,6} ", cell["source"])
+    return len(mark[0]) - 1 if mark else 7
 
 
 def _copy(value: Any) -> Any:

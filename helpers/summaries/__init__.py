@@ -31,7 +31,7 @@ _AMOUNTS += ("discounts", "list_value", "orders_revenue")
 _AMOUNTS += ("all_revenue", "gross_revenue", "gross_aov_total", "gross", "net_revenue")
 _WHOLE = ("orders", "known_customers")
 # What a change of code can change about summaries; it joins the digest of the clean tables.
-_CODE = ("summaries", "study.py")
+_CODE = ("summaries", "study.py", "measures")
 
 
 def load(study: Study, name: str, **options: object) -> pd.DataFrame:
