@@ -10,6 +10,7 @@ from helpers.summaries.expressions import (
     counted_lines,
     experiment_list,
     purchase_days,
+    whole,
 )
 
 # Who could be assigned: customers with an order in the year before.
@@ -34,22 +35,29 @@ def _shop_window(rows: ir.Table, window: int, as_of: str) -> ir.Table:
     inside, before = back <= 0, back > 0
     recent = before & (back <= PRE_DAYS)
     each = rows.group_by("customer_id").aggregate(
-        eligible=rows.orders.sum(where=before & (back <= ACTIVE_DAYS)).fill_null(0),
-        ever=rows.orders.sum(where=before).fill_null(0),
-        orders=rows.orders.sum(where=inside).fill_null(0),
-        revenue=rows.revenue.sum(where=inside).fill_null(0),
-        margin=rows.margin.sum(where=inside).fill_null(0),
-        pre=rows.margin.sum(where=recent).fill_null(0),
+        eligible=whole(rows.orders, where=before & (back <= ACTIVE_DAYS)),
+        ever=whole(rows.orders, where=before),
+        orders=whole(rows.orders, where=inside),
+        revenue=whole(rows.revenue, where=inside),
+        margin=whole(rows.margin, where=inside),
+        pre=whole(rows.margin, where=recent),
     )
-    joined = each.aggregate(joined=each.count(where=(each.ever == 0) & (each.orders > 0)))
-    done = each.filter(each.eligible > 0)
-    done = done.mutate(
-        converted=(done.orders > 0).cast("int64"), missing=ibis.literal(0, "int64"),
-        **{name: done[name].cast("int64") for name in ("orders", "revenue", "margin", "pre")},
-    )  # fmt: skip
+    # Customers are gone through once: whoever could not have been assigned adds nothing.
+    counts, zero = each.eligible > 0, ibis.literal(0, "int64")
+    done = each.select(
+        counts=counts,
+        joined=(each.ever == 0) & (each.orders > 0),
+        converted=(counts & (each.orders > 0)).cast("int64"),
+        missing=zero,
+        **{
+            name: counts.ifelse(each[name], zero) for name in ("orders", "revenue", "margin", "pre")
+        },
+    )
     sums = covariate_sums(done) | outcome_sums(done, _METRICS)
     sums = {name: value.fill_null(0) for name, value in sums.items()}
-    found = done.aggregate(n=done.count(), **sums).cross_join(joined)
+    found = done.aggregate(
+        n=done.count(where=done.counts), joined=done.count(where=done.joined), **sums
+    )
     return found.mutate(window_days=ibis.literal(window, "int64"))
 
 
