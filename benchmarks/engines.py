@@ -87,6 +87,7 @@ def main(only: str) -> None:
         "# A whole month on each engine",
         "",
         "The sample shop's month from nothing by the command line, one engine after the other.",
+        "Each ran once, whatever else the machine did: the clock gives the order of size.",
         "Tables are those of all published pages, held against DuckDB's. Spark starts Java anew",
         "for each notebook and plans for large tables; on a shop this small that is its cost. On a",
         "server one table is not alike to the byte: the list of sources has its tables' names.",

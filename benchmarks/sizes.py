@@ -11,7 +11,7 @@ by the engine. Quoted are medians of the clock and the peak memory of the proces
 
     python benchmarks/sizes.py --sizes 1000000,10000000 --runs 3
 
-What was measured is kept under `work/`, so that one size can be measured at a time.
+What was measured is kept under `work/`, so that a size or a side can be measured at a time.
 """
 
 import json
@@ -251,7 +251,9 @@ def main(sizes: str, runs: int, sides: str, side: str | None, folder: str) -> No
         found = json.loads(_KEPT.read_text("utf-8")) if _KEPT.is_file() else {}
         for lines in sizes.split(","):
             place = Path(folder or scratch) / lines
-            found[lines] = one_size(place, int(lines), runs, sides.split(","))
+            now = one_size(place, int(lines), runs, sides.split(","))
+            every = found.get(lines, {}) | now
+            found[lines] = {side: every[side] for side in _SIDES if side in every}
             if not folder:
                 shutil.rmtree(place)
             _KEPT.parent.mkdir(exist_ok=True)
