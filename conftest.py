@@ -6,6 +6,9 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
+
+from nbval.plugin import IPyNbCell
 
 from helpers.runs.kernels import ONE_THREAD
 from helpers.workbench import committed_reports
@@ -24,3 +27,17 @@ os.environ["LTV_WORK"] = str(_SCRATCH / "work")
 # Expressions are made of a great many small objects, and looking through them again and again for
 # what is no longer used costs a tenth of the time.
 gc.set_threshold(100_000, 20, 20)
+
+
+def _as_read(value: Any) -> Any:
+    """Give the numbers of a stored table to four digits: the last ones of a fit hang on the
+    processor. What a reader sees is compared to the letter."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, dict):
+        return {key: _as_read(each) for key, each in value.items()}
+    return [_as_read(each) for each in value] if isinstance(value, list) else value
+
+
+_sanitize = IPyNbCell.sanitize
+IPyNbCell.sanitize = lambda self, value: _sanitize(self, _as_read(value))
