@@ -3,6 +3,9 @@
 What summaries give on each engine is asked in tests_engines.
 """
 
+import platform
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 from ibis.config import Config
 
 from helpers.cleaning import clean_tables, facts, marks, refunds, rules
-from helpers.contract.shop import Margin, Shop, Source
+from helpers.contract.shop import ROOT, Margin, Shop, Source
 from helpers.contract.tables import TABLES
 from helpers.sources import typed as sources
 
@@ -126,3 +129,40 @@ def test_clean_schema_is_what_cleaning_writes():
     assert {k: str(v) for k, v in rows.schema().items()} == {
         k: str(v) for k, v in clean_table("orders").schema().items()
     }
+
+
+SPILLS = """
+from threading import Thread
+from helpers import engines
+from helpers.contract.shop import load_shop
+
+SORT = (
+    "SELECT sum(x * place) FROM (SELECT x, row_number() OVER (ORDER BY text) AS place FROM "
+    "(SELECT i AS x, hash(i)::VARCHAR || repeat('a', 20) AS text FROM range(600000) AS t(i)))"
+)
+opened = [engines.connect(load_shop({folder!r})) for _ in range(2)]
+assert len({{con.con.sql("SELECT current_setting('temp_directory')").fetchone() for con in opened}}) == 2
+found = []
+work = [Thread(target=lambda c=con: found.append(c.con.sql(SORT).fetchone())) for con in opened]
+[each.start() for each in work], [each.join() for each in work]
+assert len(set(found)) == 1 and len(found) == 2
+spilled = list(load_shop({folder!r}).folder.glob(".spill-*"))
+[engines.close(con) for con in opened]
+print(len(spilled), len(list(load_shop({folder!r}).folder.glob(".spill-*"))))
+"""
+
+
+def test_connections_that_spill_keep_apart(make_shop):
+    """Two that shared a folder would overwrite each other's files, and crash the process."""
+    folder = make_shop(toml='memory_limit = "40MB"\nthreads = 1')
+    gone, other = (
+        folder / f".spill-{name}-999999999-ab" for name in (platform.node(), "elsewhere")
+    )
+    for left in (gone, other):
+        left.mkdir()
+        (left / "duckdb_temp_storage_DEFAULT-0.tmp").write_bytes(b"half")
+    code = SPILLS.format(folder=str(folder))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    # What a killed process of this machine left is gone; that of another machine may be in use.
+    assert (done.returncode, done.stdout.split()) == (0, ["3", "1"]), done.stderr
+    assert not gone.exists() and other.exists()

@@ -2,10 +2,14 @@
 
 import contextlib
 import os
+import platform
+import secrets
+import shutil
 from pathlib import Path
 
 import duckdb
 import ibis
+import psutil
 from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
 from ibis.expr import types as ir
 from sqlglot import expressions as sge
@@ -42,15 +46,33 @@ def connect(shop: Shop):
     options = {"threads": int(threads)} if threads else {}
     if shop.memory_limit and own:
         options["memory_limit"] = shop.memory_limit
-    if shop.spill_directory:
-        options["temp_directory"] = str(shop.spill_folder)
     con = ibis.duckdb.connect(**options)
     con.compiler = _Compiler()
     con.raw_sql("SET TimeZone = 'UTC'")
+    if shop.spill_directory:
+        with contextlib.suppress(OSError):  # said when there is something to spill
+            shop.spill_folder.mkdir(parents=True, exist_ok=True)
+    spill = str(_own_spill_folder(shop.spill_folder)).replace("'", "''")
+    con.raw_sql(f"SET temp_directory = '{spill}'")
     # In a notebook without widgets there is no progress bar, and switching it off is refused.
     with contextlib.suppress(duckdb.InvalidInputException):
         con.raw_sql("SET enable_progress_bar = false")
     return con
+
+
+def _own_spill_folder(place: Path) -> Path:
+    """Name a folder in ``place`` for what one connection cannot keep in memory.
+
+    Two that spill into the same folder overwrite each other's files, and crash. DuckDB makes it
+    when it needs it and deletes it; here goes what a process that was killed has left.
+    """
+    mark = f".spill-{platform.node()}-"
+    with contextlib.suppress(OSError):
+        for left in place.glob(f"{mark}*"):
+            number = left.name.removeprefix(mark).split("-")[0]
+            if number.isdigit() and not psutil.pid_exists(int(number)):
+                shutil.rmtree(left, ignore_errors=True)
+    return place / f"{mark}{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def close(con) -> None:
