@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import math
 import os
 import shutil
 import tempfile
@@ -29,15 +30,26 @@ os.environ["LTV_WORK"] = str(_SCRATCH / "work")
 gc.set_threshold(100_000, 20, 20)
 
 
-def _as_read(value: Any) -> Any:
-    """Give the numbers of a stored table to four digits: the last ones of a fit hang on the
-    processor. What a reader sees is compared to the letter."""
+class _Number(float):
+    """A number of a stored table: the same if only its last digits differ, which hang on the
+    processor where a model was fitted. What a reader sees is compared to the letter."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, float) and math.isclose(self, other, rel_tol=1e-5, abs_tol=1e-9)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None
+
+
+def _with_numbers(value: Any) -> Any:
     if isinstance(value, float):
-        return float(f"{value:.4g}")
+        return _Number(value)
     if isinstance(value, dict):
-        return {key: _as_read(each) for key, each in value.items()}
-    return [_as_read(each) for each in value] if isinstance(value, list) else value
+        return {key: _with_numbers(each) for key, each in value.items()}
+    return [_with_numbers(each) for each in value] if isinstance(value, list) else value
 
 
 _sanitize = IPyNbCell.sanitize
-IPyNbCell.sanitize = lambda self, value: _sanitize(self, _as_read(value))
+IPyNbCell.sanitize = lambda self, value: _sanitize(self, _with_numbers(value))

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from datetime import date, timedelta
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
@@ -358,3 +359,30 @@ def test_powers_of_large_amounts_are_exact(make_shop):
     row = table[(table.age_unit == "days30") & (table.dimension == "all")].iloc[0]
     assert row.revenue_squares == 200_000_000**2 + 1
     assert row.revenue_cumulative_cubes == pytest.approx(200_000_000**3, rel=1e-15)
+
+
+def test_facts_and_days_agree_on_what_a_purchase_is():
+    """A refund that was taken back leaves a free order what it was: a purchase."""
+    lines = [
+        ("a", "o1", 1, False, None, 1000), ("a", "o2", 5, False, None, 0),
+        ("a", "r1", 5, True, "o2", -700), ("a", "r2", 5, True, "o2", 700),
+        ("b", "o3", 2, False, None, 500), ("b", "r3", 9, True, "o3", -500),
+    ]  # fmt: skip
+    names = ["customer_id", "order_id", "day", "is_refund", "refund_of", "revenue"]
+    frame = pd.DataFrame(lines, columns=names)
+    frame["order_date"] = frame["event_date"] = pd.to_datetime("2026-01-01") + pd.to_timedelta(
+        frame.pop("day"), "D"
+    )
+    frame = frame.assign(quantity=1.0, margin=frame["revenue"], order_cost=0, channel="web")
+    kinds = dict.fromkeys(("order_date", "event_date", "known_date"), "date")
+    schema = dict.fromkeys(frame.columns, "string") | kinds
+    schema |= {"quantity": "float64", "is_refund": "boolean"}
+    schema |= dict.fromkeys(("revenue", "margin", "order_cost"), "int64")
+    orders = ibis.memtable(frame.assign(known_date=pd.NaT), schema=schema)
+    customers = ibis.memtable([], schema={"customer_id": "string", "acquisition_channel": "string"})
+    con = ibis.duckdb.connect()
+    found = con.execute(expressions.customer_facts(orders, customers)).set_index("customer_id")
+    days = expressions.purchase_days(expressions.customer_days(orders))
+    counted = con.execute(days.group_by("customer_id").aggregate(n=days.count()))
+    assert dict(zip(counted["customer_id"], counted["n"], strict=True)) == {"a": 2}
+    assert found["frequency"].dropna().to_dict() == {"a": 1}

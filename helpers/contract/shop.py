@@ -216,7 +216,7 @@ class Shop:
 
     @property
     def spill_folder(self) -> Path:
-        """The folder for what does not fit in memory; a relative one lies in the shop's folder."""
+        """The folder for what does not fit in memory: in the shop's folder, or that itself."""
         return self.folder / Path(self.spill_directory).expanduser()
 
     def url_with_secrets(self) -> str:

@@ -80,7 +80,7 @@ def judge(task: Task, given: Any, currency: str = "") -> Verdict:
         return Verdict(False, f"**Fill in.** In place of the dots: {task.asks}.")
     if task.unit == "word":
         return _judge_word(task, given)
-    number = _one_number(given)
+    number = one_number(given)
     if isinstance(number, str):
         return Verdict(False, f"**Not yet.** {number}")
     if abs(number - float(task.answer)) <= tolerance(task):
@@ -101,7 +101,7 @@ def _judge_word(task: Task, given: Any) -> Verdict:
     return Verdict(False, f"**Not yet.** {task.otherwise} The answer is one of: {task.words}.")
 
 
-def _one_number(given: Any) -> float | str:
+def one_number(given: Any) -> float | str:
     """Give an answer as a number, or the sentence that says why it is none."""
     if hasattr(given, "value") and hasattr(given, "low"):
         return "This is a whole result, with its interval. Take the one figure that is asked."

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from helpers.course.answers import one_number
 from helpers.errors import UsageError
 from helpers.study import Study
 from helpers.written import alike, by_unit, fixed
@@ -173,7 +173,7 @@ def beside_truth(study: Study, answers: Mapping[str, Any]) -> pd.DataFrame:
             rows.append((known.what, "open", "answer first", "", ""))
             continue
         value = known.find(truth)
-        given = given if isinstance(given, str) else float(np.asarray(given).ravel()[0])
+        given = given if isinstance(given, str) else one_number(given)
         if known.unit == "word":
             rows.append((known.what, given, str(value), "", known.mind))
             continue

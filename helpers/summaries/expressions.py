@@ -113,8 +113,12 @@ def known_months(orders: ir.Table) -> ir.Table:
 
 def purchase_days(days: ir.Table) -> ir.Table:
     """The customer-days on which something was bought and not all of it given back."""
-    returned = (days.refunds > 0) & (days.revenue <= 0)
-    return days.filter((days.orders > 0) & ~returned)
+    return days.filter(is_purchase(days.orders > 0, days))
+
+
+def is_purchase(ordered: ir.BooleanColumn, days: ir.Table) -> ir.BooleanColumn:
+    """Say of customer-days whether something was bought and not all of it given back."""
+    return ordered & ~((days.refunds > 0) & (days.revenue <= 0))
 
 
 def customer_facts(orders: ir.Table, customers: ir.Table) -> ir.Table:
@@ -133,10 +137,10 @@ def customer_facts(orders: ir.Table, customers: ir.Table) -> ir.Table:
     days = lines.group_by(*day).aggregate(
         revenue=lines.revenue.sum().cast("int64"),
         ordered=sale.any(),
-        given_back=(lines.is_refund & (lines.revenue < 0)).any(),
+        refunds=-lines.revenue.sum(where=lines.is_refund).fill_null(0),
         channel=lines.channel.min(where=sale).fill_null("unknown"),
     )
-    days = days.mutate(bought=days.ordered & ~(days.given_back & (days.revenue <= 0)))
+    days = days.mutate(bought=is_purchase(days.ordered, days))
     spent = days.bought & (days.revenue > 0)
     facts = days.group_by("customer_id").aggregate(
         cohort_day=days.day.min(where=days.ordered),
