@@ -65,7 +65,9 @@ def customer_days(config: ShopConfig, seed: int, block: int) -> tuple[pd.DataFra
     rows = clean_tables.finished_orders(con.create_table("orders", frame), _SHOP)
     rows = rows.filter(rows.event_date <= ibis.date(END))
     channels = np.array([channel.name for channel in config.channels])[people.channel]
-    return expressions.customer_days(rows).execute(), channels
+    nobody = ibis.memtable([], schema={"customer_id": "int64", "acquisition_channel": "string"})
+    facts = expressions.customer_facts(rows, nobody)
+    return expressions.customer_days(rows, facts).execute(), channels
 
 
 def shops_of(size: int, shops: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -82,14 +84,14 @@ def shops_of(size: int, shops: int, seed: int) -> tuple[pd.DataFrame, pd.DataFra
 
 def with_first_day(days: pd.DataFrame, people: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Keep customers who have ordered, with their first day, and the days of these."""
-    first = days[days["orders"] > 0].groupby("customer_id")["day"].min().rename("cohort_day")
+    first = days[["customer_id", "cohort_day"]].dropna().drop_duplicates()
     people = people.merge(first, on="customer_id")
     return days[days["customer_id"].isin(people["customer_id"])], people
 
 
 def horizon_ages(rows: ibis.Table, who: ibis.Table) -> pd.DataFrame:
     """Give the summary cohort_ages at its horizons, by shop (``channel``) and for all, in money."""
-    ages = expressions.cohort_ages(rows, who)
+    ages = ibis.union(*expressions.cohort_ages(rows, who))
     ages = ages.filter(ages.age_unit == "horizon").execute()
     for power, what in ((2, "_squares"), (3, "_cubes")):
         for name in ages.columns[ages.columns.str.endswith(what)]:
@@ -100,7 +102,8 @@ def horizon_ages(rows: ibis.Table, who: ibis.Table) -> pd.DataFrame:
 def stored(days: pd.DataFrame, people: pd.DataFrame) -> tuple[ibis.Table, ibis.Table]:
     """Put customer-days and customers into an engine of their own."""
     con = ibis.duckdb.connect()
-    rows = con.create_table("days", ibis.memtable(days).mutate(day=ibis._.day.cast("date")))
+    dated = {name: ibis._[name].cast("date") for name in ("day", "cohort_day", "first_day")}
+    rows = con.create_table("days", ibis.memtable(days).mutate(**dated))
     who = ibis.memtable(people).mutate(cohort_day=ibis._.cohort_day.cast("date"))
     return rows, con.create_table("people", who)
 

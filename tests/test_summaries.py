@@ -381,8 +381,9 @@ def test_facts_and_days_agree_on_what_a_purchase_is():
     orders = ibis.memtable(frame.assign(known_date=pd.NaT), schema=schema)
     customers = ibis.memtable([], schema={"customer_id": "string", "acquisition_channel": "string"})
     con = ibis.duckdb.connect()
-    found = con.execute(expressions.customer_facts(orders, customers)).set_index("customer_id")
-    days = expressions.purchase_days(expressions.customer_days(orders))
+    facts = expressions.customer_facts(orders, customers)
+    found = con.execute(facts).set_index("customer_id")
+    days = expressions.purchase_days(expressions.customer_days(orders, facts))
     counted = con.execute(days.group_by("customer_id").aggregate(n=days.count()))
     assert dict(zip(counted["customer_id"], counted["n"], strict=True)) == {"a": 2}
     assert found["frequency"].dropna().to_dict() == {"a": 1}

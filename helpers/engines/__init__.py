@@ -20,8 +20,8 @@ Where an engine differs, and why:
   of the session, sent as data, so that no server log and no other session sees it.
 """
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -104,6 +104,19 @@ def write(con, table: "ir.Table", path: Path, order: Sequence[str] = ()) -> None
 def write_whole(con, table: "ir.Table", path: Path, order: Sequence[str]) -> None:
     """Write a table to its place so that it is there whole, or not at all."""
     _of(con).write_whole(con, table, path, tuple(order))
+
+
+@contextmanager
+def gathered(con, tables: "Sequence[ir.Table]") -> "Iterator[ir.Table]":
+    """Lay small tables one below the other.
+
+    DuckDB makes each before the next begins: in one query all would need their memory at once.
+    """
+    if con.name == "duckdb" and len(tables) > 1:
+        with _of(con).gathered(con, tables) as whole:
+            yield whole
+    else:
+        yield stacked(tables)
 
 
 def loaded(con, table: "ir.Table", *, is_sorted: bool = False) -> "pd.DataFrame":

@@ -5,6 +5,7 @@ import os
 import platform
 import secrets
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import duckdb
@@ -21,15 +22,24 @@ LETTER = r"\p{L}"
 _MOST_WORDS = 5000
 # A named part of a query that holds none of these only picks rows and columns.
 _WORK = (sge.Join, sge.Group, sge.Distinct, sge.SetOperation, sge.Window, sge.AggFunc)
+_LONG = sge.DataType(this=sge.DataType.Type.INT128)
 
 
 class _Compiler(DuckDBCompiler):
-    """Have what only picks rows and columns of a file read anew, each time with its own columns.
+    """Say to DuckDB what it does well.
 
-    Used twice in a query, DuckDB would keep it in memory whole: of order lines, gigabytes.
+    What only picks rows and columns of a file is read anew, each time with its own columns: used
+    twice in a query, it would be kept in memory whole, of order lines gigabytes. Whole numbers of
+    more than 18 digits are its long integers: as exact, and multiplied in half the time of
+    decimals.
     """
 
     __slots__ = ()
+
+    def visit_Cast(self, op, *, arg, to):  # noqa: N802
+        if to.is_decimal() and to.scale == 0 and (to.precision or 0) > 18:
+            return sge.Cast(this=arg, to=_LONG)
+        return super().visit_Cast(op, arg=arg, to=to)
 
     def to_sqlglot(self, expr, **options):
         query = super().to_sqlglot(expr, **options)
@@ -78,6 +88,20 @@ def _own_spill_folder(place: Path) -> Path:
 def close(con) -> None:
     """Close the connection."""
     con.disconnect()
+
+
+@contextlib.contextmanager
+def gathered(con, tables: Sequence[ir.Table]) -> Iterator[ir.Table]:
+    """Make each table before the next begins: in one query, all need their memory at once."""
+    names = [ibis.util.gen_name("part") for _ in tables]
+    try:
+        yield ibis.union(*(
+            con.create_table(name, table, temp=True)
+            for name, table in zip(names, tables, strict=True)
+        ))  # fmt: skip
+    finally:
+        for name in names:
+            con.drop_table(name, force=True)
 
 
 def named(con, name: str, table: ir.Table) -> ir.Table:

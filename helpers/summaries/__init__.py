@@ -211,18 +211,19 @@ def engine_table(study: Study, name: str, **options: object) -> ir.Table:
         ]
         is_told = not made.needs or study.has(made.needs)
 
-        def make() -> ir.Table:
-            table = made.make(*sources, **options)
-            return table if is_told else table.filter(False)
+        def make() -> list[ir.Table]:
+            found = made.make(*sources, **options)
+            tables = found if isinstance(found, list) else [found]
+            return [table if is_told else table.filter(False) for table in tables]
 
         _made(study, path, make, is_sorted=name not in PRIVATE)
     return engines.read(study.con, path)
 
 
 def _made(
-    study: Study, path: Path, make: Callable[[], ir.Table], *, is_sorted: bool = True
+    study: Study, path: Path, make: Callable[[], list[ir.Table]], *, is_sorted: bool = True
 ) -> None:
-    """Write a table to its place if it is not there, under a lock.
+    """Write tables, one below the other, to their place if nothing is there, under a lock.
 
     Tables of customers are as they come: nobody loads them, and to sort them costs as much as all
     else that is done to them.
@@ -230,8 +231,7 @@ def _made(
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         if not engines.exists(study.con, path):
-            table = make()
-            with told(study.shop):
+            with told(study.shop), engines.gathered(study.con, make()) as table:
                 order = table.columns if is_sorted else ()
                 engines.write_whole(study.con, table, path, order)
 
@@ -245,7 +245,7 @@ def _clean_table(study: Study, source: str) -> ir.Table:
         return table
     # An absent table is an empty frame, and joins push filters down to it that its reader lacks.
     path = _folder(study) / f"absent-{name}.parquet"
-    _made(study, path, lambda: table)
+    _made(study, path, lambda: [table])
     return engines.read(study.con, path)
 
 

@@ -6,7 +6,7 @@ Money is in whole minor units. As in `helpers.summaries.expressions`, summaries 
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.expressions import by_cohort
+from helpers.summaries.expressions import aged, by_cohort, month_of
 from helpers.summaries.value_expressions import DIMENSIONS, bounded
 
 # What cohorts are told apart by, one at a time; DIMENSIONS come from `customer_segments`.
@@ -60,30 +60,14 @@ def customer_traits(
     recorded = found.campaign.notnull().any().over(ibis.window())
     none = ibis.cases((recorded, "no campaign"))
     found = found.mutate(campaign=found.campaign.fill_null(none))
-    for name in ("cart_flow", "campaign", "age_band"):
-        found = bounded(found.mutate(**{name: found[name].fill_null("unknown")}), name)
+    found = bounded(found, ("cart_flow", "campaign", "age_band"))
     return found.select("customer_id", "cohort_day", *TRAITS)
 
 
-def trait_ages(days: ir.Table, traits: ir.Table, *, dimension: str) -> ir.Table:
+def trait_ages(days: ir.Table, traits: ir.Table, *, dimension: str) -> list[ir.Table]:
     """Cohorts by age for one of TRAITS: columns of `cohort_ages`, in months and 30-day steps."""
-    rows = days.join(traits.select("customer_id", "cohort_day"), "customer_id")
-    parts = (by_cohort(aged, traits, unit, (dimension,)) for unit, aged in _by_age(rows).items())
-    return ibis.union(*parts, distinct=False)
-
-
-def _by_age(rows: ir.Table) -> dict[str, ir.Table]:
-    """Give customer-days their cohort, and their age in calendar months and in 30-day steps."""
-    elapsed = rows.day.delta(rows.cohort_day, unit="day")
-    months = (rows.day.year() - rows.cohort_day.year()) * 12 + (
-        rows.day.month() - rows.cohort_day.month()
-    )
-    rows = rows.mutate(cohort=rows.cohort_day.truncate("M").cast("date"))
-    inside = elapsed >= 0
-    return {
-        "month": rows.mutate(age=months.cast("int64")).filter(inside),
-        "days30": rows.mutate(age=elapsed.cast("int64") // 30).filter(inside),
-    }
+    units = ("month", "days30")
+    return [by_cohort(days, traits, unit, (dimension,)) for unit in units]
 
 
 def basket_ages(days: ir.Table, orders: ir.Table, facts: ir.Table) -> ir.Table:
@@ -108,9 +92,10 @@ def basket_ages(days: ir.Table, orders: ir.Table, facts: ir.Table) -> ir.Table:
         distinct=False,
     )
     rows = rows.join(facts.select("customer_id", "cohort_day"), "customer_id")
-    aged = _by_age(rows.filter(rows.cohort_day.notnull()))["month"]
-    step = aged.group_by("customer_id", "cohort", "age").aggregate(
-        **{name: aged[name].sum() for name in names}
+    rows = aged(rows, "month")
+    rows = rows.mutate(cohort=month_of(rows.cohort_day))
+    step = rows.group_by("customer_id", "cohort", "age").aggregate(
+        **{name: rows[name].sum() for name in names}
     )
     exact = {name: step[name].cast(_EXACT) for name in names}
     found = step.group_by("cohort", "age").aggregate(
@@ -121,7 +106,7 @@ def basket_ages(days: ir.Table, orders: ir.Table, facts: ir.Table) -> ir.Table:
         discounts_list_value=(exact["discounts"] * exact["list_value"]).sum(),
     )
     of = facts.filter(facts.cohort_day.notnull())
-    of = of.mutate(cohort=of.cohort_day.truncate("M").cast("date"))
+    of = of.mutate(cohort=month_of(of.cohort_day))
     sizes = of.group_by("cohort").aggregate(customers=of.count())
     whole = ibis.literal("all")
     return found.join(sizes, "cohort").mutate(

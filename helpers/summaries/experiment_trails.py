@@ -159,7 +159,7 @@ def _without_consent(people: ir.Table, touchpoints: ir.Table, consents: ir.Table
 
 
 def experiment_states(
-    people: ir.Table, spends: ir.Table, days: ir.Table, facts: ir.Table, *, as_of: str
+    people: ir.Table, spends: ir.Table, days: ir.Table, *, as_of: str
 ) -> ir.Table:
     """Experiment x arm x channel x tier x purchase history: customers, and sums by history.
 
@@ -178,10 +178,10 @@ def experiment_states(
     done = done.mutate(
         **{name: done[name].fill_null(0) for name in ("orders", "revenue", "margin")}
     )
-    return ibis.union(*(part for part in _histories(done, days, facts)), distinct=False)
+    return ibis.union(*(part for part in _histories(done, days)), distinct=False)
 
 
-def _histories(done: ir.Table, days: ir.Table, facts: ir.Table) -> Iterator[ir.Table]:
+def _histories(done: ir.Table, days: ir.Table) -> Iterator[ir.Table]:
     told = done.select(
         *CELL, "customer_id", "start", "assigned", "declared", "pre", "margin", "orders",
         "revenue", missing=(~done.known).cast("int64"), converted=(done.orders > 0).cast("int64"),
@@ -191,9 +191,9 @@ def _histories(done: ir.Table, days: ir.Table, facts: ir.Table) -> Iterator[ir.T
         "before": (told.start - last).cast("date"),
         "after": ((told.assigned + told.declared.as_interval("D")) - last).cast("date"),
     }
-    bought = purchase_days(days).select(c="customer_id", day="day", spent="revenue")
-    first = facts.filter(facts.first_day.notnull()).select(c="customer_id", first="first_day")
-    bought = bought.join(first, "c")
+    bought = purchase_days(days).select(
+        c="customer_id", day="day", spent="revenue", first="first_day"
+    )
     for at, horizon in horizons.items():
         rows = told.mutate(horizon=horizon)
         seen = rows.select("experiment_id", "customer_id", "horizon").join(

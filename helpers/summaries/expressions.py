@@ -53,13 +53,14 @@ def counted_lines(orders: ir.Table) -> ir.Table:
     )
 
 
-def customer_days(orders: ir.Table) -> ir.Table:
+def customer_days(orders: ir.Table, facts: ir.Table) -> ir.Table:
     """One row per customer and day: orders, units, revenue, margin, refunds and cost.
 
     ``revenue`` and ``margin`` are net of refunds, which stand on the day of their sale;
     ``refunds`` is positive; ``margin`` and ``cost`` cover the lines whose cost is known, and
     ``margin_revenue`` is the revenue of those. ``order_cost`` is the part of cost that an order
-    causes whatever its value (shipping and payment fees).
+    causes whatever its value (shipping and payment fees). Beside them stands what most summaries
+    ask of the customer, joined once: cohort_day, first_day and channel of `customer_facts`.
     """
     lines, unknown = counted_lines(orders), ibis.null("int64")
     lines = lines.mutate(
@@ -67,16 +68,18 @@ def customer_days(orders: ir.Table) -> ir.Table:
         order_cost=ibis.ifelse(lines.margin.notnull(), lines.order_cost.fill_null(0), unknown),
     )
     sale = ~lines.is_refund
-    return lines.group_by("customer_id", "day").aggregate(
+    days = lines.group_by("customer_id", "day").aggregate(
         orders=lines.order_id.nunique(where=sale),
         units=lines.quantity.sum().fill_null(0),
-        revenue=lines.revenue.sum(),
-        margin=lines.margin.sum().fill_null(0),
-        margin_revenue=lines.revenue.sum(where=lines.margin.notnull()).fill_null(0),
-        refunds=-lines.revenue.sum(where=lines.is_refund).fill_null(0),
-        cost=lines.cost.sum().fill_null(0),
-        order_cost=lines.order_cost.sum().fill_null(0),
+        revenue=whole(lines.revenue),
+        margin=whole(lines.margin),
+        margin_revenue=whole(lines.revenue, where=lines.margin.notnull()),
+        refunds=-whole(lines.revenue, where=lines.is_refund),
+        cost=whole(lines.cost),
+        order_cost=whole(lines.order_cost),
     )
+    about = facts.select("customer_id", "cohort_day", "first_day", "channel")
+    return days.join(about, "customer_id")
 
 
 def known_months(orders: ir.Table) -> ir.Table:
@@ -135,9 +138,9 @@ def customer_facts(orders: ir.Table, customers: ir.Table) -> ir.Table:
     lines = counted_lines(orders)
     sale, day = ~lines.is_refund, ("customer_id", "day")
     days = lines.group_by(*day).aggregate(
-        revenue=lines.revenue.sum().cast("int64"),
+        revenue=whole(lines.revenue),
         ordered=sale.any(),
-        refunds=-lines.revenue.sum(where=lines.is_refund).fill_null(0),
+        refunds=-whole(lines.revenue, where=lines.is_refund),
         channel=lines.channel.min(where=sale).fill_null("unknown"),
     )
     days = days.mutate(bought=is_purchase(days.ordered, days))
@@ -181,14 +184,14 @@ def spend_states(facts: ir.Table) -> ir.Table:
     )
 
 
-def repeat_orders(days: ir.Table, facts: ir.Table, *, as_of: str) -> ir.Table:
+def repeat_orders(days: ir.Table, *, as_of: str) -> ir.Table:
     """One row: repeat purchase days of the last year, their revenue, margin and costs per order.
 
     ``known_squares``, ``earned_squares`` and ``earned_known_squares`` are sums over days whose cost
     is known of revenue squared, of margin before costs per order squared, and of both multiplied:
     what the error of the margin rate is made of; ``known_days`` counts them.
     """
-    bought = purchase_days(days).join(facts.select("customer_id", "first_day"), "customer_id")
+    bought = purchase_days(days)
     since = (ibis.date(as_of) - ibis.interval(days=365)).cast("date")
     repeat = bought.filter((bought.day > bought.first_day) & (bought.day > since))
     money = ("revenue", "margin", "margin_revenue", "order_cost")
@@ -244,10 +247,9 @@ def waits(days: ir.Table, *, as_of: str) -> ir.Table:
     bought = purchase_days(days)
     window = ibis.window(group_by=bought.customer_id, order_by=bought.day)
     steps = bought.select(
-        "customer_id", "day",
+        "customer_id", "day", "first_day",
         order_number=ibis.row_number().over(window) + 1,
         next_day=bought.day.lead().over(window),
-        first_day=bought.day.min().over(ibis.window(group_by=bought.customer_id)),
     )  # fmt: skip
     until = steps.next_day.fill_null(ibis.date(as_of))
     number = steps.first_day.delta(ibis.date("1970-01-01"), unit="day")
@@ -256,30 +258,34 @@ def waits(days: ir.Table, *, as_of: str) -> ir.Table:
     )
 
 
-def periods(days: ir.Table, facts: ir.Table) -> ir.Table:
+def periods(days: ir.Table) -> list[ir.Table]:
     """Days, months and quarters, in total and by channel: distinct customers, orders, money."""
-    rows = days.join(facts.select("customer_id", "cohort_day", "channel"), "customer_id")
     parts = []
     for grain, letter in (("day", "D"), ("month", "M"), ("quarter", "Q")):
-        start, cohort = (rows[name].truncate(letter) for name in ("day", "cohort_day"))
-        for dimension, value in (("all", ibis.literal("all")), ("channel", rows.channel)):
-            tagged = rows.mutate(start=start.cast("date"), cohort=cohort.cast("date"), value=value)
-            active, is_first = tagged.orders > 0, tagged.cohort == tagged.start
-            found = tagged.group_by("start", "value").aggregate(
-                customers=tagged.customer_id.nunique(where=active),
-                new_customers=tagged.customer_id.nunique(where=active & is_first),
-                orders=tagged.orders.sum(), units=tagged.units.sum(),
-                **{name: tagged[name].sum() for name in (*MONEY, "margin_revenue")},
-            )  # fmt: skip
-            # Each customer is new once, so this counts who had been won by the period's end.
-            so_far = ibis.cumulative_window(group_by=found.value, order_by=found.start)
-            known = found.new_customers.sum().over(so_far).cast("int64")
-            found = found.mutate(known_customers=known, grain=ibis.literal(grain))
-            parts.append(found.mutate(dimension=ibis.literal(dimension)))
-    return ibis.union(*parts, distinct=False)
+        rows = days.mutate(start=days.day.truncate(letter).cast("date"))
+        active = rows.orders > 0
+        customers = rows.customer_id.nunique(where=active)
+        cells = rows.group_by("start", "channel").aggregate(
+            customers=rows.count(where=active) if grain == "day" else customers,
+            new_customers=rows.count(where=active & (rows.day == rows.cohort_day)),
+            orders=whole(rows.orders),
+            units=rows.units.sum(),
+            **{name: whole(rows[name]) for name in (*MONEY, "margin_revenue")},
+        )
+        names = [name for name in cells.columns if name not in ("start", "channel", "units")]
+        cells = told_apart(cells, ("all", "channel"))
+        found = cells.group_by("start", "value", "dimension").aggregate(
+            **{name: whole(cells[name]) for name in names}, units=cells.units.sum()
+        )
+        # Each customer is new once, so this counts who had been won by the period's end.
+        so_far = ibis.cumulative_window(group_by=["value", "dimension"], order_by=found.start)
+        known = found.new_customers.sum().over(so_far).cast("int64")
+        found = found.mutate(known_customers=known, grain=ibis.literal(grain))
+        parts.append(found.relocate("units", after="orders").relocate("dimension", after="grain"))
+    return parts
 
 
-def cohort_ages(days: ir.Table, facts: ir.Table) -> ir.Table:
+def cohort_ages(days: ir.Table, facts: ir.Table) -> list[ir.Table]:
     """Cohorts of first order month by age: customers, active, orders, money and its squares.
 
     For each money column: the step's sum, the sum over customers of its square (``_squares``), and
@@ -287,33 +293,37 @@ def cohort_ages(days: ir.Table, facts: ir.Table) -> ir.Table:
     (``_cumulative_squares``: 2 x before x step + step squared), and both of cubes. Steps without
     activity have no row.
     """
-    rows = days.join(facts.select("customer_id", "cohort_day"), "customer_id")
-    elapsed = rows.day.delta(rows.cohort_day, unit="day")
-    months = (rows.day.year() - rows.cohort_day.year()) * 12 + (
-        rows.day.month() - rows.cohort_day.month()
-    )
-    steps = ibis.cases(*((elapsed < end, end) for end in HORIZONS))
-    ages = {"month": months, "days30": elapsed.cast("int64") // 30, "horizon": steps}
-    parts = []
-    for unit, age in ages.items():
-        aged = rows.mutate(age=age.cast("int64"))
-        # A refund of an order from before the files may stand before the first order, in its month.
-        aged = aged.filter(aged.age.notnull() & (elapsed >= 0))
-        parts.append(by_cohort(aged, facts, unit, ("all", "channel")))
-    return ibis.union(*parts, distinct=False)
+    units = ("month", "days30", "horizon")
+    return [by_cohort(days, facts, unit, ("all", "channel")) for unit in units]
 
 
-def outside_cohorts(days: ir.Table, facts: ir.Table) -> ir.Table:
+def aged(days: ir.Table, unit: str) -> ir.Table:
+    """Give customer-days their age: in calendar months, 30-day steps, or the end of HORIZONS.
+
+    ``unit`` is 'month', 'days30' or 'horizon'. A refund of an order from before the files may stand
+    before the first order, in its month: days before it have no age, and are left out.
+    """
+    elapsed = days.day.delta(days.cohort_day, unit="day")
+    age = {
+        "month": (days.day.year() - days.cohort_day.year()) * 12
+        + (days.day.month() - days.cohort_day.month()),
+        "days30": elapsed.cast("int64") // 30,
+        "horizon": ibis.cases(*((elapsed < end, end) for end in HORIZONS)),
+    }[unit]
+    rows = days.mutate(age=age.cast("int64"))
+    return rows.filter(rows.age.notnull() & (elapsed >= 0))
+
+
+def outside_cohorts(days: ir.Table) -> ir.Table:
     """Revenue of days that no cohort holds: refunds of orders placed before the files begin."""
-    rows = days.join(facts.select("customer_id", "cohort_day"), "customer_id")
-    rows = rows.filter(rows.cohort_day.isnull() | (rows.day < rows.cohort_day))
+    rows = days.filter(days.cohort_day.isnull() | (days.day < days.cohort_day))
     return rows.aggregate(
         customers=rows.customer_id.nunique(), revenue=rows.revenue.sum().fill_null(0)
     )
 
 
 def by_cohort(
-    aged: ir.Table,
+    days: ir.Table,
     facts: ir.Table,
     unit: str,
     dimensions: tuple[str, ...],
@@ -321,11 +331,15 @@ def by_cohort(
 ) -> ir.Table:
     """Cohorts by age, for each of ``dimensions``: columns of ``facts``, or 'all' (`cohort_ages`).
 
-    ``aged`` holds customer-days with their ``age``, ``facts`` one row a customer. Customers are
-    gone through once: all sums add up, so each dimension rolls up the cells of all of them.
+    ``days`` holds customer-days with their ``cohort_day``, ``facts`` one row a customer; ``unit``
+    as for `aged`. Customers are gone through once: all sums add up, so each dimension rolls up the
+    cells of all of them.
     """
-    step = aged.group_by("customer_id", "age").aggregate(
-        orders=whole(aged.orders), **{name: whole(aged[name]) for name in money}
+    rows = aged(days, unit)
+    step = rows.group_by("customer_id", "age").aggregate(
+        cohort=month_of(rows.cohort_day.min()),
+        orders=whole(rows.orders),
+        **{name: whole(rows[name]) for name in money},
     )
     before = ibis.window(group_by=step.customer_id, order_by=step.age, preceding=(None, 1))
     earlier = {
@@ -335,20 +349,28 @@ def by_cohort(
     columns = [name for name in dimensions if name != "all"]
     facts = facts.filter(facts.cohort_day.notnull())
     of = facts.select("customer_id", *columns, cohort=month_of(facts.cohort_day))
-    cells = _cell_sums(step.mutate(**earlier).join(of, "customer_id"), columns, money)
+    step = step.mutate(**earlier)
+    if columns:
+        step = step.join(of.drop("cohort"), "customer_id")
+    cells = told_apart(_cell_sums(step, columns, money), dimensions)
     sizes = of.group_by("cohort", *columns).aggregate(customers=of.count())
-    sums = [name for name in cells.columns if name not in ("cohort", "age", *columns)]
-    parts = []
-    for dimension in dimensions:
-        value = ibis.literal("all") if dimension == "all" else ibis._[dimension]
-        found = cells.group_by("cohort", value=value, age=cells.age).aggregate(
-            **{name: whole(cells[name]) for name in ("active", "orders")},
-            **{name: cells[name].sum() for name in sums if name not in ("active", "orders")},
-        )
-        each = sizes.group_by("cohort", value=value).aggregate(customers=whole(sizes.customers))
-        found = found.join(each, ["cohort", "value"])
-        parts.append(found.mutate(age_unit=ibis.literal(unit), dimension=ibis.literal(dimension)))
-    return ibis.union(*parts, distinct=False)
+    sizes = told_apart(sizes, dimensions)
+    keys = ["cohort", "value", "dimension"]
+    found = cells.group_by("cohort", "value", "age", "dimension").aggregate(
+        **{name: whole(cells[name]) for name in ("active", "orders")},
+        **{name: cells[name].sum() for name in cells.columns if name.startswith(money)},
+    )
+    found = found.join(sizes.group_by(keys).aggregate(customers=whole(sizes.customers)), keys)
+    return found.mutate(age_unit=ibis.literal(unit)).relocate("dimension", after="age_unit")
+
+
+def told_apart(cells: ir.Table, dimensions: tuple[str, ...]) -> ir.Table:
+    """Give each cell a row for each dimension, with its ``value`` there."""
+    cells = cells.mutate(dimension=ibis.array(list(dimensions)).unnest())
+    value = ibis.literal("all")
+    for name in (name for name in dimensions if name != "all"):
+        value = ibis.ifelse(cells.dimension == name, cells[name], value)
+    return cells.mutate(value=value)
 
 
 def _cell_sums(step: ir.Table, columns: list[str], money: tuple[str, ...]) -> ir.Table:

@@ -26,7 +26,10 @@ from helpers.summaries import (
 
 @dataclass(frozen=True)
 class Summary:
-    """How one summary is made: its sources, its expression, and the options it takes."""
+    """How one summary is made: its sources, its expression, and the options it takes.
+
+    ``make`` gives a table, or a list of them that share no work: they are laid one below the other.
+    """
 
     made_from: tuple[str, ...]
     make: Callable
@@ -40,23 +43,21 @@ class Summary:
 SUMMARIES = {
     "scope": Summary(("orders",), expressions.scope),
     "later_scope": Summary(("later_orders",), expressions.scope),
-    "customer_days": Summary(("orders",), expressions.customer_days),
+    "customer_days": Summary(("orders", "customer_facts"), expressions.customer_days),
     "customer_facts": Summary(("orders", "customers"), expressions.customer_facts),
     "customer_states": Summary(("customer_facts",), expressions.customer_states),
     "spend_states": Summary(("customer_facts",), expressions.spend_states),
-    "repeat_orders": Summary(
-        ("customer_days", "customer_facts"), expressions.repeat_orders, ("as_of",)
-    ),
+    "repeat_orders": Summary(("customer_days",), expressions.repeat_orders, ("as_of",)),
     "refund_delays": Summary(("orders",), expressions.refund_delays),
     "gaps": Summary(("customer_days",), expressions.gaps, ("as_of",)),
     "gap_parts": Summary(("customer_days",), expressions.gap_parts, ("as_of",)),
-    "periods": Summary(("customer_days", "customer_facts"), expressions.periods),
+    "periods": Summary(("customer_days",), expressions.periods),
     "cohort_ages": Summary(("customer_days", "customer_facts"), expressions.cohort_ages),
     "cohort_groups": Summary(("customer_days", "customer_facts"), resampling.cohort_groups),
     "acquisition": Summary(
         ("customer_facts", "marketing_spend"), expressions.acquisition, ("as_of",)
     ),
-    "outside_cohorts": Summary(("customer_days", "customer_facts"), expressions.outside_cohorts),
+    "outside_cohorts": Summary(("customer_days",), expressions.outside_cohorts),
     "experiment_assigned": Summary(
         ("assignments", "experiments", "customer_facts"), experiments.experiment_assigned
     ),
@@ -91,7 +92,7 @@ SUMMARIES = {
         experiment_moments.money_power,
     ),
     "experiment_states": Summary(
-        ("experiment_people", "experiment_spends", "customer_days", "customer_facts"),
+        ("experiment_people", "experiment_spends", "customer_days"),
         experiment_trails.experiment_states, ("as_of",), experiment_moments.money_power,
     ),
     "shop_windows": Summary(
@@ -154,13 +155,11 @@ SUMMARIES = {
     "service_drivers": Summary(
         ("customer_days", "service_costs"), value_expressions.service_drivers
     ),
-    "spans": Summary(("customer_days", "customer_facts"), value_expressions.spans, ("as_of",)),
+    "spans": Summary(("customer_days",), value_expressions.spans, ("as_of",)),
     "concentration": Summary(("customer_days", "customers"), value_expressions.concentration),
     "paid_ages": Summary(("orders",), value_expressions.paid_ages),
     "paid_moments": Summary(("orders",), value_expressions.paid_moments),
-    "active_stock": Summary(
-        ("customer_days", "customer_facts"), value_expressions.active_stock, ("window",)
-    ),
+    "active_stock": Summary(("customer_days",), value_expressions.active_stock, ("window",)),
     "month_pairs": Summary(("customer_days",), cohort_expressions.month_pairs),
     "customer_traits": Summary(
         ("customer_segments", "orders", "customers", "touchpoints"),
@@ -186,7 +185,7 @@ SUMMARIES = {
         ("customer_days", "activations", "customer_facts"), behaviour.activated_value, ("as_of",)
     ),
     "promotion_spans": Summary(("promotions",), value_expressions.promotion_spans),
-    "cohort_months": Summary(("customer_days", "customer_facts"), prediction.cohort_months),
+    "cohort_months": Summary(("customer_days",), prediction.cohort_months),
     "customer_features": Summary(
         ("customer_days", "orders", "customers", "consents", "touchpoints", "service_costs",
          "acquisition"),

@@ -21,13 +21,13 @@ AMOUNTS = (
 )  # fmt: skip
 
 
-def cohort_months(days: ir.Table, facts: ir.Table) -> ir.Table:
+def cohort_months(days: ir.Table) -> ir.Table:
     """One row per cohort and calendar month: new customers, repeat purchase days, and their money.
 
     ``cohort`` is the month of the first purchase day, ``start`` the calendar month. Every cohort
     has a row in its own month; other months without a purchase have none.
     """
-    bought = purchase_days(days).join(facts.select("customer_id", "first_day"), "customer_id")
+    bought = purchase_days(days)
     rows = bought.mutate(
         cohort=bought.first_day.truncate("M").cast("date"),
         start=bought.day.truncate("M").cast("date"),
@@ -72,7 +72,7 @@ def customer_features(
     bought = purchase_days(days).filter(lambda t: t.day <= end)
     before = bought.filter(bought.day <= cut)
     base = before.group_by("customer_id").aggregate(
-        first_day=before.day.min(), last_day=before.day.max(), frequency=before.count() - 1
+        first_day=before.first_day.min(), last_day=before.day.max(), frequency=before.count() - 1
     )
     base = base.mutate(population=base.count().over(ibis.window()))
     base = base.order_by("customer_id").limit(MOST_CUSTOMERS)
@@ -102,7 +102,7 @@ _COUNTED = ("spend_frequency", "total_spend", "previous_frequency", "same_season
 
 def _money_before(before: ir.Table, base: ir.Table, cut, length) -> ir.Table:
     """Purchases and money before the day, by window; ``same_season`` a year before the results."""
-    rows = before.join(base.select("customer_id", "first_day", "last_day"), "customer_id")
+    rows = before.join(base.select("customer_id", "last_day"), "customer_id")
     repeat = rows.day > rows.first_day
     ago = cut.delta(rows.day, unit="day")
     lately = {days: ago < days for days in WINDOWS}

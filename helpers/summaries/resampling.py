@@ -9,10 +9,10 @@ Wolter, Introduction to Variance Estimation (2007), chapters 2 (random groups) a
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.expressions import PARTS
+from helpers.summaries.expressions import PARTS, aged, month_of
 
 
-def cohort_groups(days: ir.Table, facts: ir.Table) -> ir.Table:
+def cohort_groups(days: ir.Table, facts: ir.Table) -> list[ir.Table]:
     """Cohorts of first order month by age and group: customers, active, orders, revenue, margin.
 
     Customers fall into 20 groups by the day of their first order, which is the same in any engine
@@ -20,38 +20,32 @@ def cohort_groups(days: ir.Table, facts: ir.Table) -> ir.Table:
     no row, but a group always has one at age 0. Small: cohorts x ages x 20. Groups hold a few
     customers each, so they serve errors and are never shown. Ages as in `cohort_ages`.
     """
-    facts = facts.filter(facts.cohort_day.notnull())
-    return _by_group(days, facts.select("customer_id", "cohort_day"), ("month", "days30"))
+    return _by_group(days, facts.filter(facts.cohort_day.notnull()), ("month", "days30"))
 
 
-def trait_groups(days: ir.Table, traits: ir.Table, *, dimension: str) -> ir.Table:
+def trait_groups(days: ir.Table, traits: ir.Table, *, dimension: str) -> list[ir.Table]:
     """Give `cohort_groups` in steps of 30 days for each ``value`` of one of TRAITS."""
     who = traits.select("customer_id", "cohort_day", value=traits[dimension])
-    return _by_group(days, who, ("days30",), "value")
+    return _by_group(days.join(who.drop("cohort_day"), "customer_id"), who, ("days30",), "value")
 
 
-def _by_group(days: ir.Table, who: ir.Table, units: tuple[str, ...], *extra: str) -> ir.Table:
+def _by_group(days: ir.Table, who: ir.Table, units: tuple[str, ...], *extra: str) -> list[ir.Table]:
     """Sum customer-days by cohort, group of customers, age and what else tells them apart."""
-    number = who.cohort_day.delta(ibis.date("1970-01-01"), unit="day")
-    who = who.mutate(
-        cohort=who.cohort_day.truncate("M").cast("date"), group=(number % PARTS).cast("int64")
-    )
+
+    def grouped(table: ir.Table) -> ir.Table:
+        number = table.cohort_day.delta(ibis.date("1970-01-01"), unit="day")
+        return table.mutate(cohort=month_of(table.cohort_day), group=(number % PARTS).cast("int64"))
+
     keys = [*extra, "cohort", "group"]
+    who = grouped(who)
     sizes = who.group_by(keys).aggregate(customers=who.count())
-    rows = days.join(who, "customer_id")
-    elapsed = rows.day.delta(rows.cohort_day, unit="day")
-    months = (rows.day.year() - rows.cohort_day.year()) * 12 + (
-        rows.day.month() - rows.cohort_day.month()
-    )
-    ages = {"month": months, "days30": elapsed.cast("int64") // 30}
     parts = []
     for unit in units:
-        aged = rows.mutate(age=ages[unit].cast("int64"), bought=rows.orders > 0)
-        aged = aged.filter((aged.age >= 0) & (elapsed >= 0))
-        step = aged.group_by([*keys, "age"]).aggregate(
-            active=aged.customer_id.nunique(where=aged.bought), orders=aged.orders.sum(),
-            revenue=aged.revenue.sum(), margin=aged.margin.sum(),
+        rows = grouped(aged(days, unit))
+        step = rows.group_by([*keys, "age"]).aggregate(
+            active=rows.customer_id.nunique(where=rows.orders > 0), orders=rows.orders.sum(),
+            revenue=rows.revenue.sum(), margin=rows.margin.sum(),
         )  # fmt: skip
         found = step.join(sizes, keys)
         parts.append(found.mutate(age_unit=ibis.literal(unit)))
-    return ibis.union(*parts, distinct=False) if len(parts) > 1 else parts[0]
+    return parts

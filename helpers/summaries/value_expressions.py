@@ -6,12 +6,12 @@ Money is in whole minor units. As in `helpers.summaries.expressions`, summaries 
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.expressions import HORIZONS, MONEY, by_cohort
+from helpers.summaries.expressions import MONEY, by_cohort, purchase_days
 
 # What a customer is told apart by: the largest values keep their names, the rest are "other".
 DIMENSIONS = ("channel", "first_product", "first_category", "first_discount", "country")
 DIMENSIONS += ("customer_class", "loyalty")
-MOST_VALUES = 10
+MOST_VALUES, _TOGETHER = 10, 4
 # In thousandths: whole numbers, alike on every engine.
 TOPS = (10, 50, 100, 200, 500, 1000)
 
@@ -51,9 +51,7 @@ def customer_segments(facts: ir.Table, orders: ir.Table, customers: ir.Table) ->
         country=joined.lives_in.fill_null(joined.ordered_from),
     )  # fmt: skip
     found = found.select("customer_id", "cohort_day", *DIMENSIONS)
-    for name in DIMENSIONS:
-        found = bounded(found.mutate(**{name: found[name].fill_null("unknown")}), name)
-    return found.select("customer_id", "cohort_day", *DIMENSIONS)
+    return bounded(found, DIMENSIONS)
 
 
 def _largest(lines: ir.Table, column: str) -> ir.Table:
@@ -65,73 +63,63 @@ def _largest(lines: ir.Table, column: str) -> ir.Table:
     return ranked.filter(ranked.place == 0).select("customer_id", column)
 
 
-def bounded(table: ir.Table, column: str) -> ir.Table:
-    """Keep the values of most customers, and call the rest 'other'."""
-    counts = table.group_by(kept=table[column]).aggregate(n=table.count())
-    order = ibis.window(order_by=[counts.n.desc(), counts.kept])
-    counts = counts.mutate(place=ibis.row_number().over(order), values=counts.count().over())
-    kept = counts.filter((counts.values <= MOST_VALUES) | (counts.place < MOST_VALUES - 1))
-    joined = table.left_join(kept.select("kept"), table[column] == kept.kept)
-    return joined.mutate(**{column: joined.kept.fill_null("other")}).drop("kept")
+def bounded(table: ir.Table, columns: tuple[str, ...]) -> ir.Table:
+    """Keep the values of most customers in each column, and call the rest 'other'."""
+    found = table = table.mutate(**{name: table[name].fill_null("unknown") for name in columns})
+    for name in columns:
+        counts = table.group_by(kept=table[name]).aggregate(n=table.count())
+        order = ibis.window(order_by=[counts.n.desc(), counts.kept])
+        counts = counts.mutate(place=ibis.row_number().over(order), values=counts.count().over())
+        kept = counts.filter((counts.values <= MOST_VALUES) | (counts.place < MOST_VALUES - 1))
+        found = found.left_join(kept.select("kept"), found[name] == kept.kept)
+        found = found.mutate(**{name: found.kept.fill_null("other")}).drop("kept")
+    return found.select(table.columns)
 
 
-def segment_ages(days: ir.Table, segments: ir.Table) -> ir.Table:
+def segment_ages(days: ir.Table, segments: ir.Table) -> list[ir.Table]:
     """Cohorts by age in HORIZONS for each of DIMENSIONS; the columns of `cohort_ages`."""
-    rows = days.join(segments.select("customer_id", "cohort_day"), "customer_id")
-    return by_cohort(_by_horizon(rows), segments, "horizon", DIMENSIONS)
+    # By all dimensions at once nearly every customer is a cell of their own, and saves no work.
+    few = (DIMENSIONS[at : at + _TOGETHER] for at in range(0, len(DIMENSIONS), _TOGETHER))
+    return [by_cohort(days, segments, "horizon", names) for names in few]
 
 
-def _by_horizon(rows: ir.Table) -> ir.Table:
-    elapsed = rows.day.delta(rows.cohort_day, unit="day")
-    steps = ibis.cases(*((elapsed < end, end) for end in HORIZONS)).cast("int64")
-    aged = rows.mutate(age=steps)
-    return aged.filter(aged.age.notnull() & (elapsed >= 0))
-
-
-def served_ages(days: ir.Table, costs: ir.Table, facts: ir.Table) -> ir.Table:
+def served_ages(days: ir.Table, costs: ir.Table, facts: ir.Table) -> list[ir.Table]:
     """Cohorts by age as in `cohort_ages`, with what serving them cost, and ``net`` of it.
 
     ``service`` is what serving the customer cost from the day of the first order on, ``net`` is
     margin less service; both with squares, for customers who cost something bought more, too.
-    Units 'month' and 'horizon', the whole shop only.
+    Units 'month' and 'horizon', the whole shop only, without refunds.
     """
-    zero = ibis.literal(0, "int64")
+    zero, sold = ibis.literal(0, "int64"), ("revenue", "margin", "cost")
     kept = days.select(
-        "customer_id", "day", orders=days.orders.cast("int64"),
-        **{name: days[name].cast("int64") for name in MONEY}, service=zero,
+        "customer_id", "cohort_day", "day", orders=days.orders.cast("int64"),
+        **{name: days[name].cast("int64") for name in sold}, service=zero,
     )  # fmt: skip
-    served = costs.select(
-        "customer_id", day=costs.date, orders=zero,
-        **dict.fromkeys(MONEY, zero), service=costs.amount.cast("int64"),
+    served = costs.join(facts.select("customer_id", "cohort_day"), "customer_id")
+    served = served.select(
+        "customer_id", "cohort_day", day=served.date, orders=zero,
+        **dict.fromkeys(sold, zero), service=served.amount.cast("int64"),
     )  # fmt: skip
     rows = ibis.union(kept, served, distinct=False)
     rows = rows.mutate(net=rows.margin - rows.service)
-    rows = rows.join(facts.select("customer_id", "cohort_day"), "customer_id")
-    rows = rows.filter(rows.cohort_day.notnull() & (rows.day >= rows.cohort_day))
-    months = (rows.day.year() - rows.cohort_day.year()) * 12 + (
-        rows.day.month() - rows.cohort_day.month()
-    )
-    monthly = rows.mutate(age=months.cast("int64"))
-    parts = [
-        by_cohort(aged, facts, unit, ("all",), (*MONEY, "service", "net"))
-        for unit, aged in (("month", monthly), ("horizon", _by_horizon(rows)))
+    return [
+        by_cohort(rows, facts, unit, ("all",), (*sold, "service", "net"))
+        for unit in ("month", "horizon")
     ]
-    return ibis.union(*parts, distinct=False)
 
 
-def spans(days: ir.Table, facts: ir.Table, *, as_of: str) -> ir.Table:
+def spans(days: ir.Table, *, as_of: str) -> ir.Table:
     """Months, quarters, and years of twelve months that end with the month: customers and money.
 
     ``customers`` ordered in the span; ``new_customers`` of them for the first time ever,
     ``returning_year`` had ordered in the twelve months before the span, ``second_orders`` reached
     their second order in it. Money of a span is that of all its days.
     """
-    rows = days.join(facts.select("customer_id", "cohort_day"), "customer_id")
-    ordered = rows.filter(rows.orders > 0)
+    ordered = days.filter(days.orders > 0)
     before = ibis.window(group_by=ordered.customer_id, order_by=ordered.day, preceding=(None, 1))
     earlier = ordered.orders.sum().over(before).fill_null(0)
     ordered = ordered.mutate(second=(earlier < 2) & (earlier + ordered.orders >= 2))
-    parts = [_span(rows, ordered, grain, as_of) for grain in ("month", "quarter", "year")]
+    parts = [_span(days, ordered, grain, as_of) for grain in ("month", "quarter", "year")]
     return ibis.union(*parts, distinct=False)
 
 
@@ -252,16 +240,17 @@ def paid_moments(orders: ir.Table) -> ir.Table:
     return found.cross_join(every)
 
 
-def active_stock(days: ir.Table, facts: ir.Table, *, window: int) -> ir.Table:
+def active_stock(days: ir.Table, *, window: int) -> ir.Table:
     """Months: customers active at the end, of them already at the start, and of them new.
 
     A customer is active for ``window`` days from a purchase, that day included. ``active`` counts
     those at the month's last day, ``kept`` those of them who were active at the end of the month
     before, ``new_active`` those whose first order falls in the month; the rest came back.
     """
-    bought = days.filter((days.orders > 0) & ~((days.refunds > 0) & (days.revenue <= 0)))
+    bought = purchase_days(days)
     over = ibis.window(group_by=bought.customer_id, order_by=bought.day)
-    steps = bought.select("customer_id", "day", following=bought.day.lead().over(over))
+    following = bought.day.lead().over(over)
+    steps = bought.select("customer_id", "day", "cohort_day", following=following)
     months = days.select(start=days.day.truncate("M").cast("date")).distinct()
     ends = months.mutate(
         end=(months.start + ibis.interval(months=1) - ibis.interval(days=1)).cast("date")
@@ -269,7 +258,6 @@ def active_stock(days: ir.Table, facts: ir.Table, *, window: int) -> ir.Table:
     until = (steps.day + ibis.interval(days=window)).cast("date")
     steps = steps.mutate(until=ibis.least(until, steps.following.fill_null(until)))
     at = steps.join(ends, [steps.day <= ends.end, steps.until > ends.end])
-    at = at.join(facts.select("customer_id", "cohort_day"), "customer_id")
     back = at.start.lag().over(ibis.window(group_by=at.customer_id, order_by=at.start))
     earlier = (at.start - ibis.interval(months=1)).cast("date")
     at = at.mutate(stayed=(back == earlier).fill_null(False))
