@@ -85,6 +85,7 @@ def whole(folder: Path) -> dict:
         began = time.perf_counter()
         summaries.engine_table(study, name, **given)
         each[name] = time.perf_counter() - began
+        click.echo(f"{name}: {each[name]:.1f} s", err=True)
     return {"each": each}
 
 
@@ -206,9 +207,9 @@ def measured(side: str, folder: Path) -> dict | None:
     if side == "this workbook":
         shutil.rmtree(folder / "summaries", ignore_errors=True)
     command = [python_of(side), __file__, "--side", side, "--folder", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=_ROOT)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT)
     if done.returncode:
-        click.echo(f"{side} failed: {done.stderr.strip().splitlines()[-1:]}")
+        click.echo(f"{side} failed, as said above.")
         return None
     return json.loads(done.stdout.splitlines()[-1])
 
