@@ -35,8 +35,8 @@ _TARGET = _ROOT / "reports" / "benchmarks" / "sizes.md"
 _KEPT = _ROOT / "work" / "sizes.json"
 # Customers to draw from; three in four of them buy, which makes five lines for each who does.
 _CUSTOMERS_A_LINE = 0.27
-_MONTH, _END = "2024-12", "2024-12-31"
-_MEMORY = "4GB"
+MONTH, _END = "2024-12", "2024-12-31"
+MEMORY = "4GB"
 _OPTIONS = {
     "dimension": "first_category", "split": "2023-12-31", "tolerance": 0.005,
     "until": "2024-11-30", "window": 90,
@@ -77,7 +77,7 @@ def whole(folder: Path) -> dict:
     for made in ("clean", "private", "summaries"):
         shutil.rmtree(folder / made, ignore_errors=True)
     began = time.perf_counter()
-    study = open_study(str(folder), _MONTH)
+    study = open_study(str(folder), MONTH)
     cleaned = time.perf_counter() - began
     each = {"cleaning": cleaned}
     for name, made in summaries.SUMMARIES.items():
@@ -94,7 +94,7 @@ def states(folder: Path) -> dict:
     from helpers import summaries
     from helpers.study import open_study
 
-    study = open_study(str(folder), _MONTH)
+    study = open_study(str(folder), MONTH)
     found = summaries.load(study, "customer_states")
     return {"customers": int(found["n"].sum()), "states": len(found)}
 
@@ -155,7 +155,7 @@ def scored(folder: Path) -> dict:
     from helpers.models import forecast
     from helpers.study import open_study
 
-    study = open_study(str(folder), _MONTH)
+    study = open_study(str(folder), MONTH)
     states, periods = (summaries.load(study, n) for n in ("customer_states", "periods"))
     spend = summaries.load(study, "spend_states")
     terms = outlooks.terms_of(study, periods, horizon_months=12, discount_rate=0.1)
@@ -214,13 +214,18 @@ def measured(side: str, folder: Path) -> dict | None:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def one_size(place: Path, lines: int, runs: int, sides: list[str]) -> dict[str, list[dict]]:
-    """Measure every side on a shop of so many lines, in turn."""
+def place_shop(place: Path, lines: int) -> None:
+    """Write a shop of so many lines, five a customer, with the memory limit."""
     generate(place, lines, round(lines * _CUSTOMERS_A_LINE))
     settings = place / "shop.toml"
     if "memory_limit" not in settings.read_text(encoding="utf-8"):
-        limit = f'memory_limit = "{_MEMORY}"\n'
+        limit = f'memory_limit = "{MEMORY}"\n'
         settings.write_text(limit + settings.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def one_size(place: Path, lines: int, runs: int, sides: list[str]) -> dict[str, list[dict]]:
+    """Measure every side on a shop of so many lines, in turn."""
+    place_shop(place, lines)
     found: dict[str, list[dict]] = {side: [] for side in sides}
     for _ in range(runs):
         for side in sides:
@@ -270,7 +275,7 @@ def page(found: dict[int, dict[str, list[dict]]]) -> str:
         "",
         "Order lines of a simulated shop, five a customer; each side a process of its own with its",
         f"imports, in turn, medians of the runs; DuckDB {duckdb.__version__},"
-        f' `memory_limit = "{_MEMORY}"`.',
+        f' `memory_limit = "{MEMORY}"`.',
         "Made by `make bench-sizes`. `customer_states` of this workbook begins with clean tables",
         "and ends with the frame; pandas and the libraries know neither refunds nor channels.",
         "",

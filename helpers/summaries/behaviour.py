@@ -177,7 +177,7 @@ def _months_to(cells: ir.Table, last: int) -> ir.Table:
     return months.select(number=number, month=month)
 
 
-def product_pairs(days: ir.Table, orders: ir.Table, *, as_of: str) -> ir.Table:
+def product_pairs(orders: ir.Table, *, as_of: str) -> ir.Table:
     """Pairs of products, and of categories, by how many different ones their buyers bought.
 
     Of the year up to ``as_of``, the ITEMS products (categories) with most customers. One row per
@@ -187,10 +187,9 @@ def product_pairs(days: ir.Table, orders: ir.Table, *, as_of: str) -> ir.Table:
     missing, too, all customers of that breadth. Refunds are not counted.
     """
     parts = []
-    known = days.select("customer_id").distinct()
     since = (ibis.date(as_of) - ibis.interval(days=AFFINITY_DAYS)).cast("date")
     lines = orders.filter(~orders.is_refund & orders.line_kind.isnull() & (orders.revenue > 0))
-    lines = lines.filter(lines.order_date > since).semi_join(known, "customer_id")
+    lines = lines.filter(lines.order_date > since)
     for level, column in (("category", "category"), ("product", "product_id")):
         sold = lines.filter(lines[column].notnull())
         each = sold.group_by("customer_id", item=sold[column]).aggregate(

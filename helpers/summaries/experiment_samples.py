@@ -18,7 +18,7 @@ ACTIVE_DAYS = 365
 _METRICS = ("converted", "orders", "revenue", "margin")
 
 
-def shop_windows(days: ir.Table, costs: ir.Table, *, as_of: str) -> ir.Table:
+def shop_windows(days: ir.Table, costs: ir.Table, *, as_of: str) -> list[ir.Table]:
     """Windows: what customers of the last year did in the days up to ``as_of``, as moments.
 
     For each window of so many days: ``n`` customers with an order in the 365 days before it, and
@@ -26,7 +26,7 @@ def shop_windows(days: ir.Table, costs: ir.Table, *, as_of: str) -> ir.Table:
     day. ``joined`` counts the customers whose first order fell into it.
     """
     rows = money_days(days, costs)
-    return ibis.union(*(_shop_window(rows, window, as_of) for window in WINDOWS), distinct=False)
+    return [_shop_window(rows, window, as_of) for window in WINDOWS]
 
 
 def _shop_window(rows: ir.Table, window: int, as_of: str) -> ir.Table:

@@ -176,7 +176,7 @@ SUMMARIES = {
     ),
     "rfm_cells": Summary(("customer_days",), behaviour.rfm_cells, ("as_of",)),
     "state_moves": Summary(("customer_days",), behaviour.state_moves, ("as_of",)),
-    "product_pairs": Summary(("customer_days", "orders"), behaviour.product_pairs, ("as_of",)),
+    "product_pairs": Summary(("orders",), behaviour.product_pairs, ("as_of",)),
     "next_items": Summary(
         ("customer_days", "orders", "customer_segments"), behaviour.next_items, ("as_of",)
     ),
