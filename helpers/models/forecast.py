@@ -29,8 +29,8 @@ from helpers.models.terms import Terms
 STATE = ["frequency", "first_day", "last_day"]
 MODEL = "BG/NBD"
 _FAR = 3652.5  # days: an order expected later than in ten years is not expected
-# No more distinct histories than this are taken into Python.
-MOST_STATES = 2_000_000
+# No more distinct histories than this are taken into Python: with their scores about 1.5 GB.
+MOST_STATES = 8_000_000
 
 Day = str | date | pd.Timestamp
 

@@ -100,7 +100,8 @@ SUMMARIES = {
         experiment_moments.money_power,
     ),
     "assigned_revenue": Summary(
-        ("orders", "assignments", "experiments"), experiment_samples.assigned_revenue
+        ("orders", "assignments", "experiments"), experiment_samples.assigned_revenue,
+        needs="assignments",
     ),
     "known_states": Summary(("customer_days",), experiment_samples.known_states, ("split",)),
     "known_spends": Summary(("customer_days",), experiment_samples.known_spends, ("split",)),
@@ -108,7 +109,8 @@ SUMMARIES = {
     "experiment_list": Summary(("experiments",), expressions.experiment_list),
     "service": Summary(("service_costs",), expressions.service),
     "consent_coverage": Summary(
-        ("consents", "customer_facts", "customer_days"), consent.consent_coverage, ("as_of",)
+        ("consents", "customer_facts", "customer_days"), consent.consent_coverage, ("as_of",),
+        needs="consents",
     ),
     "sent_without_consent": Summary(("consents", "touchpoints"), consent.sent_without_consent),
     "reconciliation": Summary(
@@ -127,16 +129,21 @@ SUMMARIES = {
     "planned_months": Summary(("budget",), winning.planned_months),
     "experiment_costs": Summary(("experiments", "assignments"), winning.experiment_costs),
     "lead_states": Summary(("leads", "customer_facts"), winning.lead_states, ("as_of",)),
-    "checkouts": Summary(("carts", "orders"), winning.checkouts, ("as_of",)),
+    "checkouts": Summary(("carts", "orders"), winning.checkouts, ("as_of",), needs="carts"),
     "referrals": Summary(("customers", "customer_facts"), winning.referrals),
-    "mails": Summary(("touchpoints", "orders"), responses.mails, ("as_of",)),
+    "mails": Summary(
+        ("touchpoints", "orders"), responses.mails, ("as_of",), needs="touchpoints"
+    ),
     "touch_months": Summary(("touchpoints",), responses.touch_months),
     "fatigue": Summary(("touchpoints",), responses.fatigue),
     "webinars": Summary(("touchpoints", "customer_days"), responses.webinars, ("as_of",)),
     "engagement": Summary(
-        ("touchpoints", "customer_facts", "customer_days"), responses.engagement
+        ("touchpoints", "customer_facts", "customer_days"), responses.engagement,
+        needs="touchpoints",
     ),
-    "survey_answers": Summary(("surveys", "customer_days"), responses.survey_answers),
+    "survey_answers": Summary(
+        ("surveys", "customer_days"), responses.survey_answers, needs="surveys"
+    ),
     "survey_requests": Summary(("surveys", "touchpoints"), responses.survey_requests, ("as_of",)),
     "activation_waits": Summary(
         ("activations", "customer_facts"), responses.activation_waits, ("as_of",)
