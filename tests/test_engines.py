@@ -9,12 +9,14 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import ibis
 import pytest
 from ibis.config import Config
 
+from helpers import engines
 from helpers.cleaning import clean_tables, facts, marks, refunds, rules
-from helpers.contract.shop import ROOT, Margin, Shop, Source
+from helpers.contract.shop import ROOT, Margin, Shop, Source, load_shop
 from helpers.contract.tables import TABLES
 from helpers.sources import typed as sources
 
@@ -166,3 +168,28 @@ def test_connections_that_spill_keep_apart(make_shop):
     # What a killed process of this machine left is gone; that of another machine may be in use.
     assert (done.returncode, done.stdout.split()) == (0, ["3", "1"]), done.stderr
     assert not gone.exists() and other.exists()
+
+
+def test_tables_made_in_turn_leave_nothing_behind(make_shop):
+    """What each gave lies one below the other, and goes away, also where one of them fails."""
+    con = engines.connect(load_shop(str(make_shop())))
+    numbers = con.create_table("numbers", ibis.memtable({"n": [1, 2]}))
+    before = con.list_tables()
+    with engines.gathered(con, [numbers, numbers.mutate(n=numbers.n * 10)]) as whole:
+        assert sorted(con.execute(whole)["n"]) == [1, 2, 10, 20]
+    bad = numbers.mutate(n=ibis.literal("no number").cast("int64"))
+    with pytest.raises(duckdb.Error), engines.gathered(con, [numbers, bad]) as whole:
+        raise AssertionError("the second table cannot be made")
+    assert con.list_tables() == before
+
+
+def test_long_numbers_are_multiplied_exactly(make_shop):
+    """Their squares have 38 digits; in decimals it takes twice the time, in floats digits go."""
+    con = engines.connect(load_shop(str(make_shop())))
+    number = 9_999_999_999_999_999_999
+    table = ibis.memtable({"text": [str(number), "1"]})
+    exact = table.text.cast("decimal(19, 0)")
+    total = table.aggregate(total=(exact * exact).sum())
+    assert "INT128" in con.compile(total)
+    told = con.execute(total.mutate(total=total.total.cast("string")))
+    assert int(told["total"][0]) == number**2 + 1
