@@ -30,6 +30,7 @@ from helpers.simulate.config import ShopConfig
 from helpers.simulate.orders import draw_lines, draw_orders, draw_refunds, orders_frame
 from helpers.simulate.purchases import draw_people, generator, purchases
 from helpers.summaries import expressions
+from helpers.summaries.ages import cohort_ages
 
 _ROOT = Path(__file__).resolve().parent.parent
 _TARGET = _ROOT / "reports" / "benchmarks" / "coverage.md"
@@ -91,7 +92,7 @@ def with_first_day(days: pd.DataFrame, people: pd.DataFrame) -> tuple[pd.DataFra
 
 def horizon_ages(rows: ibis.Table, who: ibis.Table) -> pd.DataFrame:
     """Give the summary cohort_ages at its horizons, by shop (``channel``) and for all, in money."""
-    ages = ibis.union(*expressions.cohort_ages(rows, who))
+    ages = ibis.union(*cohort_ages(rows, who))
     ages = ages.filter(ages.age_unit == "horizon").execute()
     for power, what in ((2, "_squares"), (3, "_cubes")):
         for name in ages.columns[ages.columns.str.endswith(what)]:

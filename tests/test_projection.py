@@ -11,7 +11,8 @@ from helpers.errors import DataError, UsageError
 from helpers.measures.cohorts import triangle
 from helpers.models import curves, prediction
 from helpers.models.projection import cells_of, project
-from helpers.summaries import expressions, resampling
+from helpers.summaries import resampling
+from helpers.summaries.ages import cohort_ages
 from helpers.summaries.expressions import PARTS
 
 FIRST = pd.Timestamp("2023-01-01")
@@ -271,7 +272,7 @@ def test_groups_of_customers_add_up_to_cohorts():
     who = ibis.memtable(facts).mutate(cohort_day=ibis._.cohort_day.cast("date"))
     who = con.create_table("who", who)
     groups = ibis.union(*resampling.cohort_groups(days, who)).execute()
-    ages = ibis.union(*expressions.cohort_ages(days, who)).execute()
+    ages = ibis.union(*cohort_ages(days, who)).execute()
     assert set(groups["group"]) <= set(range(PARTS))
     keys = ["age_unit", "cohort", "age"]
     sums = ["active", "orders", "revenue", "margin"]

@@ -13,6 +13,7 @@ from helpers.errors import UsageError
 from helpers.persons import keys as persons
 from helpers.study import open_study
 from helpers.summaries import expressions
+from helpers.summaries.ages import HORIZONS
 
 END = date(2025, 6, 30)
 
@@ -204,7 +205,7 @@ def test_cohort_ages(shop, unit):
             continue
         elapsed = (day - start).days
         months = (day.year - start.year) * 12 + day.month - start.month
-        ends = [end for end in expressions.HORIZONS if elapsed < end]
+        ends = [end for end in HORIZONS if elapsed < end]
         age = {"month": months, "days30": elapsed // 30, "horizon": ends[0] if ends else None}[unit]
         if age is not None:
             steps[customer][age] += cell["margin"]

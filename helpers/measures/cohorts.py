@@ -15,7 +15,7 @@ from helpers.errors import DataError, UsageError, nearest
 from helpers.measures.economics import Payback, payback_age
 from helpers.measures.ltv import AGE_UNITS, complete_through
 from helpers.measures.metrics import Interval, mean_interval, ratio_interval, wilson
-from helpers.summaries.expressions import HORIZONS
+from helpers.summaries.ages import HORIZONS
 
 TRIANGLES = ("retention", "revenue", "margin", "refunds", "cost", "orders", "service")
 # Ratios of two sums: what stands above and below, and the sum of their products by customer.

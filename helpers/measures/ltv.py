@@ -14,7 +14,7 @@ import pandas as pd
 from helpers.errors import UsageError, nearest
 from helpers.measures.metrics import mean_interval, total
 from helpers.measures.repurchase import Churn, churn_rate
-from helpers.summaries.expressions import HORIZONS
+from helpers.summaries.ages import HORIZONS
 
 AGE_UNITS = ("month", "days30", "horizon")
 # Columns of ltv_historical, in order.

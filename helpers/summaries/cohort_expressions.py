@@ -6,7 +6,8 @@ Money is in whole minor units. As in `helpers.summaries.expressions`, summaries 
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.expressions import aged, by_cohort, month_of
+from helpers.summaries.ages import aged, by_cohort
+from helpers.summaries.expressions import month_of
 from helpers.summaries.value_expressions import DIMENSIONS, bounded
 
 # What cohorts are told apart by, one at a time; DIMENSIONS come from `customer_segments`.
@@ -23,7 +24,7 @@ def month_pairs(days: ir.Table) -> ir.Table:
     follows who would look new, had the files begun in any later month.
     """
     active = days.filter(days.orders > 0)
-    months = active.select("customer_id", month=active.day.truncate("M").cast("date")).distinct()
+    months = active.select("customer_id", month=month_of(active.day)).distinct()
     before = ibis.window(group_by=months.customer_id, order_by=months.month)
     months = months.mutate(previous=months.month.lag().over(before))
     return months.group_by("month", "previous").aggregate(customers=months.count())

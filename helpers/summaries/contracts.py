@@ -12,6 +12,7 @@ import pandas as pd
 from ibis.expr import types as ir
 
 from helpers.measures.metrics import wilson
+from helpers.summaries.expressions import month_of
 from helpers.summaries.winning import months_between
 
 UNITS = {"contracts": "subscription_id", "customers": "customer_id"}
@@ -65,7 +66,7 @@ def contract_waits(subscriptions: ir.Table, *, as_of: str) -> ir.Table:
     event = (rows.ended_date <= end).fill_null(False)
     until = ibis.ifelse(event, rows.ended_date, end)
     rows = rows.mutate(days=until.delta(rows.started_date, unit="day"), event=event)
-    rows = rows.mutate(cohort=rows.started_date.truncate("M").cast("date"))
+    rows = rows.mutate(cohort=month_of(rows.started_date))
     rows = rows.filter(rows.days >= 0)
     return rows.group_by("cohort", "days", "event").aggregate(n=rows.count())
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from helpers.summaries import (
+    ages,
     behaviour,
     cohort_expressions,
     consent,
@@ -52,12 +53,12 @@ SUMMARIES = {
     "gaps": Summary(("customer_days",), expressions.gaps, ("as_of",)),
     "gap_parts": Summary(("customer_days",), expressions.gap_parts, ("as_of",)),
     "periods": Summary(("customer_days",), expressions.periods),
-    "cohort_ages": Summary(("customer_days", "customer_facts"), expressions.cohort_ages),
+    "cohort_ages": Summary(("customer_days", "customer_facts"), ages.cohort_ages),
     "cohort_groups": Summary(("customer_days", "customer_facts"), resampling.cohort_groups),
     "acquisition": Summary(
         ("customer_facts", "marketing_spend"), expressions.acquisition, ("as_of",)
     ),
-    "outside_cohorts": Summary(("customer_days",), expressions.outside_cohorts),
+    "outside_cohorts": Summary(("customer_days",), ages.outside_cohorts),
     "experiment_assigned": Summary(
         ("assignments", "experiments", "customer_facts"), experiments.experiment_assigned
     ),

@@ -3,6 +3,8 @@
 import ibis
 from ibis.expr import types as ir
 
+from helpers.summaries.expressions import month_of
+
 
 def customer_moments(days: ir.Table) -> ir.Table:
     """One row: customers with an order, their orders and revenue, and what a typical one brought.
@@ -23,7 +25,7 @@ def customer_moments(days: ir.Table) -> ir.Table:
         median_revenue=every.revenue.median().cast("float64"),
     )  # fmt: skip
     active = days.filter(days.orders > 0)
-    months = active.select("customer_id", month=active.day.truncate("M").cast("date")).distinct()
+    months = active.select("customer_id", month=month_of(active.day)).distinct()
     following = ibis.window(group_by=months.customer_id, order_by=months.month)
     months = months.mutate(
         after=months.month.lead().over(following), last=months.month.max().over(ibis.window())
@@ -41,7 +43,7 @@ def customer_moments(days: ir.Table) -> ir.Table:
 
 def cash_months(orders: ir.Table) -> ir.Table:
     """Months: revenue of the sales placed in it, and refunds of the day the money went back."""
-    rows = orders.mutate(start=orders.event_date.truncate("M").cast("date"))
+    rows = orders.mutate(start=month_of(orders.event_date))
     return rows.group_by("start").aggregate(
         sales=rows.revenue.sum(where=~rows.is_refund).fill_null(0),
         refunds=-rows.revenue.sum(where=rows.is_refund).fill_null(0),
@@ -55,7 +57,7 @@ def utc_months(orders: ir.Table) -> ir.Table:
     """
     sales = orders.filter(~orders.is_refund & orders.ordered_at.notnull())
     utc = sales.ordered_at.date()
-    other_month = utc.truncate("M").cast("date") != sales.order_date.truncate("M").cast("date")
+    other_month = month_of(utc) != month_of(sales.order_date)
     return sales.aggregate(
         rows=sales.count(), revenue=sales.revenue.sum().fill_null(0),
         moved_days=sales.count(where=utc != sales.order_date),

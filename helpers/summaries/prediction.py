@@ -8,7 +8,7 @@ import ibis
 from ibis.expr import types as ir
 
 from helpers.summaries import consent
-from helpers.summaries.expressions import purchase_days
+from helpers.summaries.expressions import month_of, purchase_days
 
 # No more customers than this ever leave the engine one by one, and without a name.
 MOST_CUSTOMERS = 200_000
@@ -29,8 +29,8 @@ def cohort_months(days: ir.Table) -> ir.Table:
     """
     bought = purchase_days(days)
     rows = bought.mutate(
-        cohort=bought.first_day.truncate("M").cast("date"),
-        start=bought.day.truncate("M").cast("date"),
+        cohort=month_of(bought.first_day),
+        start=month_of(bought.day),
         is_first=bought.day == bought.first_day,
     )
     money = {
@@ -78,8 +78,8 @@ def customer_features(
     base = base.order_by("customer_id").limit(MOST_CUSTOMERS)
     parts = [
         _money_before(before, base, cut, length),
-        _results(bought.filter(bought.day > cut)),
-        _product_mix(orders.filter(orders.event_date <= cut)),
+        _results(bought.filter(bought.day > cut).semi_join(base, "customer_id")),
+        _product_mix(orders.filter(orders.event_date <= cut).semi_join(base, "customer_id")),
         _contacts(touchpoints, consents, split),
         _service(costs.filter(costs.date <= cut)),
         _channels(base, orders, customers, acquired),
@@ -168,7 +168,7 @@ def _channels(
     first = sales.join(base.select("customer_id", "first_day"), "customer_id")
     first = first.filter(first.order_date == first.first_day)
     first = first.group_by("customer_id").aggregate(
-        bought_in=first.channel.min(), month=first.first_day.min().truncate("M").cast("date")
+        bought_in=first.channel.min(), month=month_of(first.first_day.min())
     )
     known = customers.group_by("customer_id").aggregate(won_by=customers.acquisition_channel.min())
     both = first.left_join(known, "customer_id").drop("customer_id_right")

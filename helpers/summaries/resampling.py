@@ -9,7 +9,8 @@ Wolter, Introduction to Variance Estimation (2007), chapters 2 (random groups) a
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.expressions import PARTS, aged, month_of
+from helpers.summaries.ages import aged
+from helpers.summaries.expressions import PARTS, month_of
 
 
 def cohort_groups(days: ir.Table, facts: ir.Table) -> list[ir.Table]:

@@ -6,7 +6,8 @@ Money is in whole minor units. As in `helpers.summaries.expressions`, summaries 
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.expressions import MONEY, by_cohort, purchase_days
+from helpers.summaries.ages import by_cohort
+from helpers.summaries.expressions import MONEY, month_of, purchase_days
 
 # What a customer is told apart by: the largest values keep their names, the rest are "other".
 DIMENSIONS = ("channel", "first_product", "first_category", "first_discount", "country")
@@ -25,13 +26,18 @@ def customer_segments(facts: ir.Table, orders: ir.Table, customers: ir.Table) ->
     """
     facts = facts.filter(facts.cohort_day.notnull())
     first = facts.select("customer_id", "cohort_day")
-    lines = orders.filter(~orders.is_refund).join(first, "customer_id")
+    # Only what is needed, in its shortest form: the engine keeps these lines for all that follows.
+    lines = orders.filter(~orders.is_refund).select(
+        "customer_id", "order_date", "revenue", "product_id", "category", "country",
+        is_product=orders.line_kind.isnull(),
+        cut=(orders.discount.fill_null(0) > 0) | orders.coupon.notnull(),
+        told=orders.discount.notnull() | orders.coupon.notnull(),
+    )  # fmt: skip
+    lines = lines.join(first, "customer_id")
     lines = lines.filter(lines.order_date == lines.cohort_day)
-    goods = lines.filter(lines.line_kind.isnull())
+    goods = lines.filter(lines.is_product)
     bought = lines.group_by("customer_id").aggregate(
-        ordered_from=lines.country.min(),
-        cut=((lines.discount.fill_null(0) > 0) | lines.coupon.notnull()).any(),
-        told=(lines.discount.notnull() | lines.coupon.notnull()).any(),
+        ordered_from=lines.country.min(), cut=lines.cut.any(), told=lines.told.any()
     )
     every = ibis.window()
     # Where no order names a discount or a coupon, nobody can be said to have paid the full price.
@@ -202,7 +208,7 @@ def paid_ages(orders: ir.Table) -> ir.Table:
     """
     paid = orders.filter(~orders.is_refund & (orders.revenue > 0))
     first = paid.group_by("customer_id").aggregate(since=paid.order_date.min())
-    first = first.mutate(cohort=first.since.truncate("M").cast("date"))
+    first = first.mutate(cohort=month_of(first.since))
     sizes = first.group_by("cohort").aggregate(customers=first.count())
     rows = orders.join(first, "customer_id")
     rows = rows.filter(rows.event_date.notnull() & (rows.event_date >= rows.cohort))
@@ -251,7 +257,7 @@ def active_stock(days: ir.Table, *, window: int) -> ir.Table:
     over = ibis.window(group_by=bought.customer_id, order_by=bought.day)
     following = bought.day.lead().over(over)
     steps = bought.select("customer_id", "day", "cohort_day", following=following)
-    months = days.select(start=days.day.truncate("M").cast("date")).distinct()
+    months = days.select(start=month_of(days.day)).distinct()
     ends = months.mutate(
         end=(months.start + ibis.interval(months=1) - ibis.interval(days=1)).cast("date")
     )
@@ -285,7 +291,7 @@ def service_drivers(days: ir.Table, costs: ir.Table) -> ir.Table:
     since = costs.aggregate(first=costs.date.min())
     seen = days.cross_join(since)
     seen = seen.filter((seen.orders > 0) & (seen.day >= seen.first))
-    months = seen.select("customer_id", month=seen.day.truncate("M")).distinct()
+    months = seen.select("customer_id", month=month_of(seen.day)).distinct()
     served = costs.aggregate(
         amount=costs.amount.sum().fill_null(0), contacts=costs.count(), first=costs.date.min()
     )
