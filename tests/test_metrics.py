@@ -295,6 +295,62 @@ def test_intervals_cover():
         assert 0.93 < np.mean((share.low <= p) & (p <= share.high)) < 0.975
 
 
+def products(part, whole):
+    """Sum over customers, the last axis, as the summaries do."""
+    sums = {"k": part, "n": whole, "k_k": part**2, "k_n": part * whole, "n_n": whole**2}
+    found = {name: values.sum(axis=-1) for name, values in sums.items()}
+    return pd.DataFrame(found).assign(customers=part.shape[-1])
+
+
+@pytest.mark.parametrize(("customers", "p"), [(15, 0.4), (90, 0.08), (90, 0.4)])
+def test_shares_hold_the_truth_though_customers_come_more_than_once(customers, p):
+    rng = np.random.default_rng(11)
+    messages = 1 + rng.poisson(3, (3000, customers))
+    own = rng.beta(2 * p, 2 * (1 - p), messages.shape)
+    sums = products(rng.binomial(messages, own), messages)
+    alike = metrics.design_effect(sums, "k", "n")
+
+    def covered(design):
+        share = metrics.wilson(sums["k"], sums["n"], design=design)
+        return np.mean((share.low <= p) & (p <= share.high))
+
+    assert covered(1.0) < 0.86, "as if every message were drawn on its own"
+    assert 0.93 < covered(alike) < 0.975
+
+
+def test_design_effect_by_hand():
+    once = products(np.array([[1, 0, 0, 1, 0] * 4]), np.ones((1, 20), int))
+    assert metrics.design_effect(once, "k", "n") == pytest.approx(1)
+    part, whole = np.array([[4, 0, 1, 0] * 5]), np.array([[4, 2, 1, 3] * 5])
+    share, groups, n = part.sum() / whole.sum(), 20, whole.sum()
+    ratio = ((part - share * whole) ** 2).sum() / (n * share * (1 - share))
+    few = groups / (groups - 1) * (n - 1) / n
+    few *= (scipy.stats.t.ppf(0.975, groups - 1) / scipy.stats.t.ppf(0.975, n - 1)) ** 2
+    assert metrics.design_effect(products(part, whole), "k", "n") == pytest.approx(ratio * few)
+
+
+def test_design_effect_of_rare_events_is_that_of_the_whole_table():
+    whole = np.full((3, 40), 5)
+    often = np.tile([5, 0, 0, 0], 10)
+    rare, never = np.zeros(40, int), np.zeros(40, int)
+    rare[0] = 1
+    sums = products(np.array([often, rare, never]), whole)
+    alike = metrics.design_effect(sums, "k", "n")
+    assert alike[1] == alike[2] > 4, "one event more cannot make an interval so much shorter"
+    shares = metrics.wilson(sums["k"], sums["n"], design=alike)
+    assert shares.high[2] < shares.high[1]
+    alone = metrics.design_effect(sums[2:], "k", "n")
+    assert alone[0] > 4, "as if each customer always did the same"
+    nobody = products(np.zeros((1, 2), int), np.zeros((1, 2), int))
+    assert np.isnan(metrics.wilson(0, 0, design=metrics.design_effect(nobody, "k", "n")).low)
+
+
+def test_without_products_there_is_a_share_and_no_interval():
+    sums = products(np.full((1, 12), 1), np.full((1, 12), 2)).assign(n_n=np.nan)
+    share = metrics.wilson(sums["k"], sums["n"], design=metrics.design_effect(sums, "k", "n"))
+    assert share.value == [0.5] and np.isnan([share.low, share.high]).all()
+
+
 def gaps_frame(days, event, n=1, order_number=1):
     return pd.DataFrame({"order_number": order_number, "days": days, "event": event, "n": n})
 

@@ -12,7 +12,7 @@ from scipy.special import beta
 from helpers import summaries
 from helpers.chapters import findings_responses
 from helpers.contract.shop import ROOT
-from helpers.measures import activation, funnels, repurchase, surveys
+from helpers.measures import activation, funnels, metrics, repurchase, surveys
 from helpers.measures.metrics import Estimate
 from helpers.study import open_study
 from helpers.summaries import contracts
@@ -100,6 +100,31 @@ def test_mails_and_the_revenue_of_the_last_touch(study):
     assert second["opened_known"] == 0
 
 
+def test_mails_of_one_customer_are_alike(make_shop):
+    people = [f"c{i}" for i in range(12)]
+    text = "customer_id,campaign_id,step,kind,sent_at,clicked\n" + "".join(
+        f"{name},news,1,email,2026-01-{day} 09:00:00,{str(i % 2 == 0).lower()}\n"
+        for i, name in enumerate(people) for day in ("05", "12")
+    )  # fmt: skip
+    orders = "order_id,customer_id,ordered_at,revenue\n" + "".join(
+        f"{i}-{day},{name},2026-01-{day} 12:00:00,{1 + i % 2}0.00\n"
+        for i, name in enumerate(people) for day in ("05", "12")
+    )  # fmt: skip
+    toml = "complete_through = 2026-02-28"
+    study = open_study(str(make_shop(orders, touchpoints=text, toml=toml)), "2026-02")
+    found = summaries.load(study, "mails").iloc[0]
+    assert found[["customers", "sent", "arrived_arrived", "clicked_clicked"]].tolist() == [
+        12, 24, 48, 24
+    ]  # fmt: skip
+    assert found[["revenue", "revenue_squares"]].tolist() == [360, 12 * 100 + 12 * 400]
+    assert found[["revenue_revenue", "revenue_ripe"]].tolist() == [6 * 20**2 + 6 * 40**2, 720]
+    row = funnels.mail_funnel(summaries.load(study, "mails")).iloc[0]
+    alone = metrics.wilson(12, 24)
+    assert row["clicked_high"] - row["clicked_low"] > 1.4 * (alone.high - alone.low)
+    spent = metrics.ratio_interval(360, 24, 12_000, 48, 720, 12)
+    assert row["revenue_high"] - row["revenue_low"] > spent.high - spent.low - 0.5
+
+
 def test_mail_funnel_states_what_it_divides_by(study):
     table = funnels.mail_funnel(summaries.load(study, "mails"), least=1).set_index("mail")
     news = table.loc["news, step 1"]
@@ -107,8 +132,6 @@ def test_mail_funnel_states_what_it_divides_by(study):
     assert news["revenue_each"] == 10 and news["clicked_low"] < 1 == news["clicked_high"]
     assert table.loc["spring", "unsubscribed"] == 0.5
     assert math.isnan(table.loc["news, step 2", "clicked"]), "not recorded is not zero"
-    whole = funnels.mail_funnel(summaries.load(study, "mails"), by_step=False, least=1)
-    assert whole.set_index("mail")["sent"].to_dict() == {"news": 3, "spring": 2}
     few = funnels.mail_funnel(summaries.load(study, "mails"), least=2)
     assert few["sent"].sum() == 5 and few["mail"].iloc[-1] == "withheld (2 rows)"
 
@@ -137,6 +160,8 @@ def test_touches_and_fatigue(study):
     assert tired["messages"].to_dict() == {"1": 1, "3": 2, "4": 1}
     assert tired["unsubscribed"].to_dict() == {"1": 0, "3": 0, "4": 1}
     hidden = funnels.tired(summaries.load(study, "fatigue"), least=2)
+    last = hidden.iloc[-1]
+    assert last["rate"] > 0 and math.isnan(last["low"]), "rows withheld share people"
     assert hidden["messages"].sum() == 4 and hidden["touches"].iloc[-1].startswith("withheld")
 
 
@@ -155,6 +180,11 @@ def test_webinars_count_buyers_only_after_their_days(study):
 def test_engagement_is_of_segments_and_prints_its_weights(study, sample):
     found = summaries.load(study, "engagement")
     assert set(found["dimension"]) == {"channel", "tier"} and "customer_id" not in found
+    # Anna had two mails and a webinar, ben two mails (one arrived) and a webinar, cleo one and one.
+    unknown = found[(found["dimension"] == "channel") & (found["value"] == "unknown")].iloc[0]
+    columns = ["customers", "arrived", "opened", "arrived_arrived", "opened_arrived"]
+    assert unknown[columns].tolist() == [3, 4, 2, 6, 4]
+    assert unknown[["opened_clicked", "arrived_asked"]].tolist() == [2, 4]
     table = funnels.engaged(summaries.load(sample, "engagement"))
     assert (table["low"] < table["score"]).all() and (table["score"] < table["high"]).all()
     said = findings_responses.engagement_sentence(table)
@@ -165,6 +195,33 @@ def test_engagement_is_of_segments_and_prints_its_weights(study, sample):
     assert funnels.engaged(summaries.load(sample, "engagement"), least=500)["value"].tolist()
 
 
+def test_engagement_takes_a_customer_with_all_signals():
+    rng, weights = np.random.default_rng(21), {"opened": 0.2, "clicked": 0.5}
+    names, people, rows = ("opened", "clicked", "attended", "arrived", "asked"), 40, []
+    for share in (0.3, 0.4, 0.6):
+        arrived = 1 + rng.poisson(3, people)
+        opened = rng.binomial(arrived, rng.beta(3 * share, 3 * (1 - share), people))
+        none = np.zeros(people, int)
+        of = dict(zip(names, (opened, rng.binomial(opened, 0.4), none, arrived, none), strict=True))
+        rows.append(of)
+    sums = pd.DataFrame(
+        {name: of[name].sum() for name in names}
+        | {f"{a}_{b}": (of[a] * of[b]).sum() for a in names for b in names}
+        | {"value": place, "customers": people, "dimension": "channel"}
+        | {f"{name}_known": of["arrived"].sum() for name in weights}
+        for place, of in enumerate(rows)
+    )
+    table = funnels.engaged(sums, weights=weights).set_index("value")
+    for place, of in enumerate(rows):
+        each = sum(
+            weight / table[name].std() * (of[name] - table.loc[place, name] * of["arrived"])
+            / of["arrived"].sum()
+            for name, weight in weights.items()
+        ) / sum(weights.values())  # fmt: skip
+        half = stats.t.ppf(0.975, people - 1) * np.sqrt(people) * each.std(ddof=1)
+        assert table.loc[place, "high"] - table.loc[place, "score"] == pytest.approx(half)
+
+
 # -- surveys --------------------------------------------------------------------------------------
 
 
@@ -173,6 +230,7 @@ def test_surveys_by_tier_and_month(study):
     nps = found[found["kind"] == "nps"].set_index(["dimension", "value"])
     columns = ["answers", "customers", "unusable", "promoters", "detractors"]
     assert nps.loc[("all", "all"), columns].tolist() == [3, 3, 1, 1, 1]
+    assert nps.loc[("all", "all"), ["balance", "answers_answers"]].tolist() == [0, 3]
     # Revenue to date: ben 60.00, anna 45.50, cleo 12.25.
     tiers = nps.loc["tier"]["answers"].to_dict()
     assert tiers == {"next 20%": 1, "next 30%": 1, "last 40%": 1}

@@ -97,19 +97,31 @@ def test_spend_is_spread_over_the_days_of_its_period(folder, study):
 
 
 def test_checkouts_tell_left_from_done_at_once(folder, study):
-    found = rows_by(summaries.load(study, "checkouts"), "cart_flow", "start")
-    pages = {s.month: row for (flow, s), row in found.items() if flow == "one_page"}
-    assert pages[1] == {"started": 4, "customers": 3, "abandoned": 3, "ripe": 3,
-                        "without_order": 1, "recovered": 2}  # fmt: skip
-    assert pages[3] == {"started": 1, "customers": 1, "abandoned": 1, "ripe": 0,
-                        "without_order": 0, "recovered": 0}  # fmt: skip
-    direct = found["unknown", pd.Timestamp("2026-02-01")]
-    assert direct["started"] == 1 and direct["abandoned"] == 0
+    found = summaries.load(study, "checkouts")
+    columns = ["started", "customers", "abandoned", "ripe", "without_order", "recovered"]
+    months = found[found["dimension"] == "start"].set_index("start")[columns]
+    assert months.loc["2026-01-01"].tolist() == [4, 3, 3, 3, 1, 2]
+    assert months.loc["2026-02-01"].tolist() == [1, 1, 0, 0, 0, 0], "an order that no cart names"
+    assert months.loc["2026-03-01"].tolist() == [1, 1, 1, 0, 0, 0]
+    flows = found[found["dimension"] == "cart_flow"].set_index("cart_flow")
+    assert flows.loc["one_page", columns].tolist() == [5, 3, 4, 3, 1, 2], "a customer counts once"
+    # Anna and ben have two checkouts each and cleo has one; anna left one of hers, ben both.
+    products = ["started_started", "abandoned_started", "abandoned_abandoned"]
+    assert flows.loc["one_page", products].tolist() == [9, 7, 6]
+
+
+def test_checkouts_of_nobody_known_are_customers_of_their_own(make_shop):
+    carts = CARTS.replace("anna", "").replace("cleo", "")
+    study = open_study(str(make_shop(carts=carts)), "2026-03")
+    found = summaries.load(study, "checkouts").set_index("cart_flow").loc["one_page"]
+    columns = ["started", "customers", "started_started", "abandoned_started"]
+    assert found[columns].tolist() == [5, 4, 7, 6]
 
 
 def test_a_month_does_not_see_a_later_order_of_its_carts_and_leads(folder):
     january = open_study(str(folder), "2026-01")
     carts = summaries.load(january, "checkouts")
+    carts = carts[carts["dimension"] == "start"]
     assert carts[["started", "abandoned", "without_order", "ripe"]].sum().tolist() == [4, 3, 2, 0]
     leads = summaries.load(january, "lead_states")
     counts = leads[["leads", "converted", "existing", "fresh", "aged"]].sum().tolist()
@@ -290,7 +302,8 @@ def test_checkouts_of_the_sample_recover_what_was_drawn(sample):
 def test_checkouts_add_up_and_young_months_have_no_recovery(sample):
     carts = summaries.load(sample, "checkouts")
     months = funnels.checkouts_by(carts, "start")
-    assert months["started"].sum() == carts["started"].sum()
+    flows = carts[carts["dimension"] == "cart_flow"]
+    assert months["started"].sum() == flows["started"].sum()
     assert np.isnan(months["recovery"].iloc[-1]) and months["ripe"].iloc[-1] == 0
     assert months["abandonment"].iloc[-1] > 0
     few = funnels.checkouts_by(carts, "start", least=10_000)

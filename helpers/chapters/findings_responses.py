@@ -191,8 +191,8 @@ def satisfied(
             said.append(f"{name} is {fmt(row.figure)}{bounds}, of {count(row.answers)} answers.")
     if not pd.isna(asked.value):
         said.append(
-            f"{percent(asked.value)} {_between(asked.low, asked.high)} of those asked answered "
-            "within thirty days."
+            f"{percent(asked.value)} {_between(asked.low, asked.high)} of requests were "
+            "answered within thirty days."
         )
     else:
         said.append(f"What share answers cannot be said. {asked.reason}")

@@ -49,8 +49,8 @@ def terms_of(
     The margin rate is that of repeat orders before the costs that an order causes whatever its
     value; these (shipping and payment fees) and the cost of service, per purchase day, are the cost
     to serve. So large orders and first orders with coupons do not set the price of repeat ones.
-    Without known costs the margin rate is 1, so that value is revenue. The rate's standard error
-    and the spread of single orders around it come from the same days.
+    Without known costs the margin rate is 1, so that value is revenue. The rate's standard error is
+    that of customers drawn, with all their orders; the spread of single orders is that of days.
     """
     serve, rate, error, noise = service_per_order(study, periods), 1.0, 0.0, 0.0
     repeat = summaries.load(study, "repeat_orders").iloc[0]
@@ -58,14 +58,14 @@ def terms_of(
         rate = (repeat["margin"] + repeat["order_cost"]) / repeat["margin_revenue"]
         known = repeat["orders"] * repeat["margin_revenue"] / repeat["revenue"]
         serve += repeat["order_cost"] / known
-        squares = (
-            repeat["earned_squares"]
-            - 2 * rate * repeat["earned_known_squares"]
-            + rate**2 * repeat["known_squares"]
+        strayed, apart = (
+            repeat[f"{of}earned_squares"]
+            - 2 * rate * repeat[f"{of}earned_known_squares"]
+            + rate**2 * repeat[f"{of}known_squares"]
+            for of in ("", "customer_")
         )
-        days = max(repeat["known_days"], 1)
-        noise = float(np.sqrt(max(squares, 0.0) / days))
-        error = noise * np.sqrt(days) / repeat["margin_revenue"]
+        noise = float(np.sqrt(max(strayed, 0.0) / max(repeat["known_days"], 1)))
+        error = float(np.sqrt(max(apart, 0.0)) / repeat["margin_revenue"])
     return Terms(
         horizon=Horizon(horizon_months, "months"),
         margin_rate=rate,

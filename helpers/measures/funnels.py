@@ -7,48 +7,55 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from helpers.measures.metrics import Estimate, mean_interval, wilson
+from helpers.measures.metrics import (
+    Estimate,
+    design_effect,
+    mean_interval,
+    ratio_interval,
+    wilson,
+)
 from helpers.measures.withheld import withhold
+from helpers.summaries.responses import FLAGS
 
 # Opening says little (mail programs open by themselves), a click is meant, attending costs time.
 WEIGHTS = {"opened": 0.2, "clicked": 0.5, "attended": 0.3}
 _MAILS = ["sent", "arrived", "delivered_known", "opened", "clicked", "unsubscribed"]
 _MAILS += ["opened_known", "clicked_known", "unsubscribed_known", "ripe", "buyers", "revenue"]
 _MAILS += ["revenue_squares", "revenue_cubes"]
+# Products do not add up over rows that share customers, so what is withheld has none.
+_ALIKE = ["revenue_revenue", "revenue_ripe", "ripe_ripe", "arrived_arrived"]
+_ALIKE += [f"{a}_{b}" for a in FLAGS for b in (a, "arrived")]
 _FUNNEL = ["mail", "sent", "of", "delivered", "opened", "clicked", "clicked_low", "clicked_high"]
 _FUNNEL += ["unsubscribed", "unsubscribed_low", "unsubscribed_high"]
 _FUNNEL += ["revenue_each", "revenue_low", "revenue_high", "ripe"]
 
 
-def mail_funnel(mails: pd.DataFrame, *, by_step: bool = True, least: int = 10) -> pd.DataFrame:
-    """Follow e-mails by campaign (and step): delivered, opened, clicked, unsubscribed, revenue.
+def mail_funnel(mails: pd.DataFrame, *, least: int = 10) -> pd.DataFrame:
+    """Follow e-mails by campaign and step: delivered, opened, clicked, unsubscribed, revenue.
 
     One row each, most messages first: mail (campaign, and step where it has several), sent, of
     (what the shares are of: delivered messages, or sent ones where delivery is not recorded),
     delivered (share of sent), opened, clicked, unsubscribed (shares of delivered; missing where
     not recorded; clicked and unsubscribed with Wilson's ..._low, ..._high), revenue_each (last
     touch within 14 days / messages that old, with revenue_low, revenue_high), ripe. Opens are
-    inflated by mail programs: for diagnosis only. Rows of few customers stand together.
+    inflated by mail programs: for diagnosis only. Rows of few customers stand together. Intervals
+    are those of customers drawn, who may have had a step's mail more than once.
     """
     if mails.empty:
         return pd.DataFrame(columns=_FUNNEL)
     named = mails.assign(
         campaign=mails["campaign_id"].fillna("not named"), step=mails["step"].fillna(0)
     )
-    keys = ["campaign", "step"] if by_step else ["campaign"]
-    # Over the steps of a flow the same customers return: the largest step is the least they are.
-    grouped = named.groupby(keys)
-    sums = grouped[_MAILS].sum().assign(customers=grouped["customers"].max()).reset_index()
+    counts = ["customers", *_MAILS, *_ALIKE]
+    sums = named.groupby(["campaign", "step"])[counts].sum().reset_index()
     sums = sums.assign(mail=_names(sums))
     sums = sums.sort_values(["sent", "mail"], ascending=[False, True], ignore_index=True)
-    sums = sums[["mail", "customers", *_MAILS]]
+    sums = sums[["mail", *counts]]
     table = withhold(sums, persons="customers", sums=_MAILS, key="mail", least=least)
-    return _shares(table.astype(dict.fromkeys(_MAILS, "float64")))
+    return _shares(table.astype(dict.fromkeys(counts, "float64")))
 
 
 def _names(rows: pd.DataFrame) -> pd.Series:
-    if "step" not in rows:
-        return rows["campaign"]
     several = rows.groupby("campaign")["step"].transform("size") > 1
     steps = rows["campaign"] + ", step " + rows["step"].astype(int).astype(str)
     return rows["campaign"].where(~several, steps)
@@ -61,17 +68,22 @@ def _shares(table: pd.DataFrame) -> pd.DataFrame:
         "of": np.where(known, "delivered", "sent"),
         "delivered": (table["arrived"] / table["sent"]).where(known),
     }  # fmt: skip
-    for name in ("opened", "clicked", "unsubscribed"):
+    for name in FLAGS:
         below = table["arrived"].where(table[f"{name}_known"] > 0)
         # An answer of a message that did not arrive belongs to a faulty export, not to a share.
-        share = wilson(np.minimum(table[name], below), below.fillna(0))
+        design = design_effect(table, name, "arrived")
+        share = wilson(np.minimum(table[name], below), below.fillna(0), design=design)
         found[name] = share.value
         if name != "opened":
             found |= {f"{name}_low": share.low, f"{name}_high": share.high}
     money = mean_interval(
         table["revenue"], table["revenue_squares"], table["ripe"], cubes=table["revenue_cubes"]
     )
-    found |= {"revenue_each": money.value, "revenue_low": money.low, "revenue_high": money.high}
+    names = ("revenue", "ripe", "revenue_revenue", "ripe_ripe", "revenue_ripe", "customers")
+    drawn = ratio_interval(*(table[name] for name in names))
+    wider = np.where(table["ripe_ripe"].isna(), np.nan, np.fmax(drawn.se / money.se, 1))
+    low, high = (money.value + (end - money.value) * wider for end in (money.low, money.high))
+    found |= {"revenue_each": money.value, "revenue_low": low, "revenue_high": high}
     return pd.DataFrame(found | {"ripe": table["ripe"]})
 
 
@@ -127,17 +139,19 @@ def touches_each(touch_months: pd.DataFrame, *, least: int = 10) -> pd.DataFrame
 def tired(fatigue: pd.DataFrame, *, least: int = 10) -> pd.DataFrame:
     """Give the unsubscribe rate by touches in the 30 days up to a message.
 
-    unsubscribed / messages with Wilson's interval: touches (8 is 8 or more), messages,
-    unsubscribed, rate, low, high. Rows of few customers stand together.
+    unsubscribed / messages with Wilson's interval for customers drawn, who have several messages:
+    touches (8 is 8 or more), messages, unsubscribed, rate, low, high. Rows of few customers stand
+    together, without an interval.
     """
-    rows = fatigue.sort_values("touches")[["touches", "customers", "messages", "unsubscribed"]]
+    sums = ["messages", "unsubscribed"]
+    rows = fatigue.sort_values("touches")
     rows = rows.assign(touches=rows["touches"].astype(int).astype(str))
-    rows = withhold(
-        rows, persons="customers", sums=["messages", "unsubscribed"], key="touches", least=least
-    )
-    share = wilson(rows["unsubscribed"], rows["messages"].astype(float).fillna(0))
-    table = rows.assign(rate=share.value, low=share.low, high=share.high)
-    return table.drop(columns="customers").reset_index(drop=True)
+    rows = withhold(rows, persons="customers", sums=sums, key="touches", least=least)
+    design = design_effect(rows, "unsubscribed", "messages")
+    share = wilson(rows["unsubscribed"], rows["messages"].astype(float).fillna(0), design=design)
+    table = rows[["touches", *sums]]
+    table = table.assign(rate=share.value, low=share.low, high=share.high)
+    return table.reset_index(drop=True)
 
 
 def engaged(
@@ -153,13 +167,14 @@ def engaged(
     clicked of e-mails that arrived, share attended of webinars and calls; z = (share - share of all
     segments together) / standard deviation between segments. Weights (``WEIGHTS``) of missing
     signals are spread over the others; visits to the shop are in no table of the contract. One row
-    per segment: value, customers, opened, clicked, attended, score, low, high (from the binomial
-    noise of the shares). Never of one customer; segments of few customers are left out.
+    per segment: value, customers, opened, clicked, attended, score, low, high (customers are drawn,
+    each with all signals; the spread between segments counts as known). Never of one customer;
+    segments of few are left out.
     """
     weights = WEIGHTS if weights is None else weights
     rows = engagement[engagement["dimension"] == dimension]
     rows = rows[rows["customers"] >= max(least, 1)].sort_values("value", ignore_index=True)
-    table, score, noise, used = rows[["value", "customers"]].copy(), 0.0, 0.0, 0.0
+    table, score, used, parts = rows[["value", "customers"]].copy(), 0.0, 0.0, []
     below = {"opened": ("arrived", "opened_known"), "clicked": ("arrived", "clicked_known")}
     below["attended"] = ("asked", "asked")
     for name, weight in weights.items():
@@ -171,18 +186,31 @@ def engaged(
         if share.notna().all() and len(share) > 1 and spread > 0:
             pooled = rows[name].sum() / base.sum()
             score = score + weight * (share - pooled) / spread
-            noise = noise + (weight / spread) ** 2 * share * (1 - share) / base
             used += weight
+            # What one customer adds to the score: so much x (signals - share x messages).
+            each = weight / spread / base
+            parts += [(each, name), (-each * share, below[name][0])]
     if not used:
         return table.assign(score=np.nan, low=np.nan, high=np.nan)
-    half = stats.norm.ppf(0.975) * np.sqrt(noise) / used
+    variance = sum(a * b * _product(rows, x, y) for a, x in parts for b, y in parts)
+    groups = rows["customers"]
+    se = np.sqrt(variance.clip(lower=0) * groups / (groups - 1).clip(lower=1)) / used
+    half = stats.t.ppf(0.975, (groups - 1).clip(lower=1)) * se
     table = table.assign(score=score / used, low=score / used - half, high=score / used + half)
     return table.sort_values(["score", "value"], ascending=[False, True], ignore_index=True)
+
+
+def _product(rows: pd.DataFrame, one: str, other: str) -> pd.Series:
+    """Give the sum over customers of one x other, under whichever of both names it stands."""
+    name = f"{one}_{other}"
+    return rows[name if name in rows else f"{other}_{one}"].astype(float)
 
 
 _CART_SHARES = [f"{a}{b}" for a in ("abandonment", "recovery") for b in ("", "_low", "_high")]
 _CART_SHARES += ["without_order"]
 _CARTS = ["started", "abandoned", "ripe", "without_order", "recovered"]
+_PRODUCTS = ["abandoned_abandoned", "abandoned_started", "started_started"]
+_PRODUCTS += ["recovered_recovered", "recovered_ripe", "ripe_ripe"]
 
 
 def checkouts_by(
@@ -192,20 +220,24 @@ def checkouts_by(
 
     abandonment = checkouts without an order within an hour / checkouts started; recovery = those
     ordered within 30 days / abandoned that are 30 days old or more; without_order = checkouts
-    without any order so far / started. Shares with Wilson's intervals. Small flows stand together;
-    in months of few customers shares are missing, as is recovery of months that are too young.
+    without any order so far / started. Shares with Wilson's intervals for customers drawn, who may
+    have several checkouts. Small flows stand together, without an interval; in months of few
+    customers shares are missing, as is recovery of months that are too young.
     """
     if checkouts.empty:
         return pd.DataFrame(columns=[by, *_CARTS[:3], "recovered", *_CART_SHARES])
-    sums = checkouts.groupby(by)[["customers", *_CARTS]].sum().reset_index()
+    counts = [*_CARTS, *_PRODUCTS]
+    sums = checkouts[checkouts["dimension"] == by].sort_values(by, ignore_index=True)
+    sums = sums[[by, "customers", *counts]].astype(dict.fromkeys(counts, "float64"))
     if by == "start":
         few = sums["customers"] < least
-        table = sums.assign(**{name: sums[name].astype(float).mask(few) for name in _CARTS})
+        table = sums.assign(**{name: sums[name].mask(few) for name in counts})
     else:
         table = withhold(sums, persons="customers", sums=_CARTS, key=by, least=least)
-        table = table.astype(dict.fromkeys(_CARTS, "float64"))
-    left = wilson(table["abandoned"], table["started"].fillna(0))
-    back = wilson(table["recovered"], table["ripe"].fillna(0))
+    alike = design_effect(table, "abandoned", "started")
+    left = wilson(table["abandoned"], table["started"].fillna(0), design=alike)
+    alike = design_effect(table, "recovered", "ripe")
+    back = wilson(table["recovered"], table["ripe"].fillna(0), design=alike)
     lost = wilson(table["without_order"], table["started"].fillna(0))
     return table[[by, "started", "abandoned", "ripe", "recovered"]].assign(
         abandonment=left.value, abandonment_low=left.low, abandonment_high=left.high,

@@ -17,6 +17,7 @@ from helpers.catalog import Measure
 from helpers.errors import DataError, UsageError, nearest
 
 DAYS_PER_MONTH = 365.25 / 12
+RARE = 5
 
 
 @dataclass(frozen=True)
@@ -39,23 +40,60 @@ class Interval(NamedTuple):
     high: np.ndarray
 
 
-def wilson(successes: object, n: object, *, level: float = 0.95) -> Interval:
+def wilson(successes: object, n: object, *, design: object = 1.0, level: float = 0.95) -> Interval:
     """Between which shares does the true share lie?
 
-    Wilson's score interval (1927) of successes / n; missing where n is 0.
+    Wilson's score interval (1927) of successes / n; missing where n is 0. With a `design_effect`
+    as if n were so many times fewer; the interval is missing where that is.
 
     >>> [round(float(x), 4) for x in wilson(10, 100)[2:]]
     [0.0552, 0.1744]
     """
     k, n = (np.asarray(x, dtype=float) for x in (successes, n))
     n = np.where(n > 0, n, np.nan)
-    z2 = ndtri((1 + level) / 2) ** 2
-    p = k / n
-    center = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = np.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n**2))) / (1 + z2 / n)
+    z2, p = ndtri((1 + level) / 2) ** 2, k / n
+    of = np.where(np.isfinite(design), n / design, np.nan)
+    center = (p + z2 / (2 * of)) / (1 + z2 / of)
+    half = np.sqrt(z2 * (p * (1 - p) / of + z2 / (4 * of**2))) / (1 + z2 / of)
     # At the ends the formula is exact on paper and off by a rounding error in floating numbers.
-    low, high = np.where(k == 0, 0 * n, center - half), np.where(k == n, n / n, center + half)
-    return Interval(p, np.sqrt(p * (1 - p) / n), low, high)
+    low, high = np.where(k == 0, 0 * of, center - half), np.where(k == n, of / of, center + half)
+    return Interval(p, np.sqrt(p * (1 - p) / of), low, high)
+
+
+def design_effect(sums: pd.DataFrame, part: str, whole: str) -> np.ndarray:
+    """Give how many times as much a share varies as if no customer came more than once; at least 1.
+
+    Kish's design effect (Survey Sampling, 1965): the variance of part / whole when customers are
+    drawn, sum (part - share x whole)^2 / (sum whole)^2, over that of as many single draws; for few
+    customers as Korn and Graubard have it (Survey Methodology 24, 1998): x G / (G - 1), and with
+    Student's t of G - 1. ``sums`` has both columns, customers (G), and the products of
+    `expressions.with_products`. Rows with fewer than RARE of either kind say nothing of it and take
+    that of all rows together; where none does, it is as if each customer always did the same. Rows
+    without products, such as those withheld, have none, and so no interval.
+
+    >>> sums = pd.DataFrame({"k": [6], "n": [20], "k_k": [12], "k_n": [24], "n_n": [80]})
+    >>> design_effect(sums.assign(customers=5), "k", "n").round(2).tolist()
+    [2.39]
+    """
+    names = (part, whole, f"{part}_{part}", f"{part}_{whole}", f"{whole}_{whole}", "customers")
+    k, n, kk, kn, nn, customers = (sums[name].to_numpy(dtype=float) for name in names)
+    n = np.where(n > 0, n, np.nan)
+    share = k / n
+    together = kk - 2 * share * kn + share**2 * nn
+    alone = np.where(np.isnan(together), np.nan, np.maximum(n * share * (1 - share), 0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        every = np.nansum(together) / np.nansum(alone) if np.nansum(alone) > 0 else nn / n
+        found = np.where(np.minimum(k, n - k) < RARE, every, together / alone)
+        groups = np.minimum(customers, n)
+        few = groups / (groups - 1) * (n - 1) / n
+        few *= (_student(groups - 1) / _student(n - 1)) ** 2
+        found = np.maximum(found * np.where(groups < n, few, 1.0), 1.0)
+    return np.where(np.isnan(nn), np.nan, found)
+
+
+def _student(dof: np.ndarray) -> np.ndarray:
+    """Give how many standard errors a 95% interval reaches, by Student's t."""
+    return stdtrit(np.maximum(dof, 1), 0.975)
 
 
 def mean_interval(

@@ -113,7 +113,8 @@ def next_windows(
     comes within ``horizon`` days (or as long as ``least`` are still seen waiting, if shorter), a
     quarter has come by ``opens``, half by ``middle`` and three quarters by ``closes``. Columns:
     after (text), waits, again (the share that buys within it), opens, middle, closes, low and high
-    (of again), horizon; missing where fewer than ``least`` waits were seen.
+    (of again; not in the last row, in which a customer has several waits), horizon; missing where
+    fewer than ``least`` waits were seen.
     """
     lines = []
     for number in range(1, orders + 1):
@@ -130,7 +131,8 @@ def next_windows(
         came, total = 1 - curve["waiting"], 1 - end["waiting"]
         days = [float(curve.loc[came >= q * total - 1e-12, "days"].iloc[0]) for q in _QUARTERS]
         seen = min(horizon, int(rows.loc[_still(rows, least), "days"].max()))
-        lines.append((name, waits, seen, total, 1 - end["high"], 1 - end["low"], *days))
+        bounds = (np.nan, np.nan) if last else (1 - end["high"], 1 - end["low"])
+        lines.append((name, waits, seen, total, *bounds, *days))
     columns = ["after", "waits", "horizon", "again", "low", "high", "opens", "middle", "closes"]
     shown = ["after", "waits", "again", "opens", "middle", "closes", "low", "high", "horizon"]
     return pd.DataFrame(lines, columns=columns)[shown]

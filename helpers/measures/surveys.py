@@ -4,18 +4,21 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from helpers.measures.metrics import Estimate, wilson
+from helpers.measures.metrics import Estimate, design_effect, ratio_interval, wilson
 from helpers.measures.withheld import withhold
 
 KINDS = ("nps", "csat")
 
 
-def nps(promoters: object, detractors: object, n: object, *, level: float = 0.95) -> pd.DataFrame:
+def nps(
+    promoters: object, detractors: object, n: object, *, se: object = 0.0, level: float = 0.95
+) -> pd.DataFrame:
     """Give the Net Promoter Score in points from -100 to 100, with its interval.
 
     100 x (p - d), variance (p + d - (p - d)^2) / n for the shares p of promoters and d of
-    detractors. Columns value, low, high; missing without answers, and without an interval where
-    all answers are of one group (then the spread says nothing).
+    detractors, or ``se`` of p - d where that is more: of customers who answer more than once.
+    Columns value, low, high; missing without answers, and without an interval where all answers are
+    of one group (then the spread says nothing).
 
     >>> nps([50], [20], [100]).round(1).to_numpy().tolist()
     [[30.0, 14.7, 45.3]]
@@ -24,7 +27,8 @@ def nps(promoters: object, detractors: object, n: object, *, level: float = 0.95
     n = np.where(n > 0, n, np.nan)
     p, d = up / n, down / n
     variance = (p + d - (p - d) ** 2) / n
-    half = stats.norm.ppf((1 + level) / 2) * np.sqrt(np.where(variance > 1e-12, variance, np.nan))
+    variance = np.where(variance > 1e-12, np.fmax(variance, np.square(se)), np.nan)
+    half = stats.norm.ppf((1 + level) / 2) * np.sqrt(variance)
     ends = [np.clip(p - d + sign * half, -1, 1) for sign in (-1, 1)]
     return pd.DataFrame({"value": 100 * (p - d), "low": 100 * ends[0], "high": 100 * ends[1]})
 
@@ -35,11 +39,14 @@ def satisfaction(
     """Give NPS (``kind`` nps) or CSAT (csat) in all, by value tier or by month.
 
     CSAT is the share of answers of 4 or 5 of 5, with Wilson's interval. One row per group: value
-    of the dimension (``start`` for months), answers, customers, figure, low, high. An answer is
-    counted as often as it was given; groups of few customers stand together (months: are missing).
+    of the dimension (``start`` for months), answers, customers, figure, low, high. Every answer
+    counts, and intervals are those of customers drawn, who may answer more than once; groups of few
+    customers stand together (months: are missing).
     """
     rows = answers[(answers["kind"] == kind) & (answers["dimension"] == dimension)]
-    counts = ["answers", "customers", "promoters", "detractors", "satisfied"]
+    counts = ["answers", "customers", "promoters", "detractors", "satisfied", "balance"]
+    counts += [f"{a}_{b}" for a in ("balance", "satisfied") for b in (a, "answers")]
+    counts += ["answers_answers"]
     key = "start" if dimension == "month" else "value"
     rows = rows[[key, *counts]].sort_values(key, ignore_index=True)
     if dimension == "tier":
@@ -53,10 +60,12 @@ def satisfaction(
         rows = withhold(rows, persons="customers", sums=sums, key=key, least=least)
     n = rows["answers"].astype(float).fillna(0)
     if kind == "nps":
-        found = nps(rows["promoters"], rows["detractors"], n)
+        names = ("balance", "answers", "balance_balance", "answers_answers", "balance_answers")
+        drawn = ratio_interval(*(rows[name] for name in (*names, "customers")))
+        found = nps(rows["promoters"], rows["detractors"], n, se=drawn.se)
         value, low, high = (found[name].to_numpy() for name in ("value", "low", "high"))
     else:
-        share = wilson(rows["satisfied"], n)
+        share = wilson(rows["satisfied"], n, design=design_effect(rows, "satisfied", "answers"))
         value, low, high = share.value, share.low, share.high
     return rows[[key, "answers", "customers"]].assign(figure=value, low=low, high=high)
 
@@ -75,5 +84,5 @@ def response_rate(requests: pd.DataFrame, *, least: int = 10) -> Estimate:
         return Estimate(np.nan, np.nan, np.nan, 0, reason)
     if requests["customers"].sum() < least:
         return Estimate(np.nan, np.nan, np.nan, asked, "Too few customers were asked.")
-    share = wilson(met, asked)
-    return Estimate(float(share.value), float(share.low), float(share.high), asked)
+    share = wilson([met], [asked], design=design_effect(requests, "answered", "ripe"))
+    return Estimate(float(share.value[0]), float(share.low[0]), float(share.high[0]), asked)

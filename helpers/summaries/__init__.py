@@ -29,6 +29,8 @@ _AMOUNTS += ("aov_total", "median_revenue", "moved_revenue", "planned", "service
 _AMOUNTS += prediction.AMOUNTS
 _AMOUNTS += ("discounts", "list_value", "orders_revenue")
 _AMOUNTS += ("all_revenue", "gross_revenue", "gross_aov_total", "gross", "net_revenue")
+_AMOUNTS += ("revenue_ripe",)
+_PRODUCTS = ("discounts_list_value", "revenue_revenue")  # money x money
 _WHOLE = ("orders", "known_customers")
 # What a change of code can change about summaries; it joins the digest of the clean tables.
 _CODE = ("summaries", "study.py", "measures")
@@ -69,7 +71,7 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
             frame[column] = frame[column].astype("float64") / scale
         elif column in ("order_number_squares", "orders_squares", "orders_cubes"):
             frame[column] = frame[column].astype("float64")
-        elif column.endswith("_squares") or column == "discounts_list_value":
+        elif column.endswith("_squares") or column in _PRODUCTS:
             frame[column] = frame[column].astype("float64") / scale**2
         elif column.endswith("_cubes"):
             frame[column] = frame[column].astype("float64") / scale**3
@@ -82,7 +84,7 @@ def load(study: Study, name: str, **options: object) -> pd.DataFrame:
 
 def _is_number(column: str) -> bool:
     """Say whether `load` gives a column as a plain number, whatever the engine keeps it as."""
-    return column in (*_AMOUNTS, *_WHOLE) or column.endswith(("_squares", "_cubes"))
+    return column in (*_AMOUNTS, *_PRODUCTS, *_WHOLE) or column.endswith(("_squares", "_cubes"))
 
 
 def _frame(study: Study, table: ir.Table, *, is_sorted: bool = False) -> pd.DataFrame:

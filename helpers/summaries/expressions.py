@@ -4,6 +4,8 @@ Money is in whole minor units. Summaries hold facts; whether a cell may be shown
 `helpers.measures.cohorts`.
 """
 
+from collections.abc import Sequence
+
 import ibis
 from ibis.expr import types as ir
 
@@ -185,23 +187,35 @@ def repeat_orders(days: ir.Table, *, as_of: str) -> ir.Table:
 
     ``known_squares``, ``earned_squares`` and ``earned_known_squares`` are sums over days whose cost
     is known of revenue squared, of margin before costs per order squared, and of both multiplied:
-    what the error of the margin rate is made of; ``known_days`` counts them.
+    how the margin of single orders strays; ``known_days`` counts them. With ``customer_`` before
+    they are of customers' sums: the error of the rate, for the orders of a customer are alike.
     """
     bought = purchase_days(days)
     since = (ibis.date(as_of) - ibis.interval(days=365)).cast("date")
     repeat = bought.filter((bought.day > bought.first_day) & (bought.day > since))
     money = ("revenue", "margin", "margin_revenue", "order_cost")
-    known = repeat.margin_revenue.cast("decimal(19, 0)")
-    earned = (repeat.margin + repeat.order_cost).cast("decimal(19, 0)")
-    zero = ibis.literal(0, "decimal(38, 0)")
-    return repeat.aggregate(
+    each = repeat.group_by("customer_id").aggregate(
         orders=repeat.count(),
-        **{name: repeat[name].sum().fill_null(0) for name in money},
+        **{name: whole(repeat[name]) for name in money},
         known_days=repeat.count(where=repeat.margin_revenue > 0),
-        known_squares=(known * known).sum().fill_null(zero),
-        earned_squares=(earned * earned).sum().fill_null(zero),
-        earned_known_squares=(earned * known).sum().fill_null(zero),
+        **_margin_squares(repeat, ""),
     )
+    squares = [name for name in each.columns if name.endswith("_squares")]
+    zero = ibis.literal(0, "decimal(38, 0)")
+    return each.aggregate(
+        **{name: whole(each[name]) for name in ("orders", *money, "known_days")},
+        **{name: each[name].sum().fill_null(zero) for name in squares},
+        **_margin_squares(each, "customer_"),
+    )
+
+
+def _margin_squares(rows: ir.Table, prefix: str) -> dict[str, ir.DecimalScalar]:
+    """Sum squares and products of what is earned before costs per order, and of its revenue."""
+    known = rows.margin_revenue.cast("decimal(19, 0)")
+    earned = (rows.margin + rows.order_cost).cast("decimal(19, 0)")
+    pairs = {"known": known * known, "earned": earned * earned, "earned_known": earned * known}
+    zero = ibis.literal(0, "decimal(38, 0)")
+    return {f"{prefix}{name}_squares": pair.sum().fill_null(zero) for name, pair in pairs.items()}
 
 
 def refund_delays(orders: ir.Table) -> ir.Table:
@@ -302,6 +316,26 @@ def whole(column: ir.IntegerColumn, where: ir.BooleanValue | None = None) -> ir.
     bits, which takes half as long again and twice the room, and Parquet keeps those as fractions.
     """
     return column.cast("float64").sum(where=where).fill_null(0).cast("int64")
+
+
+def with_products(
+    each: ir.Table,
+    keys: Sequence[str],
+    counts: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+    **more: ir.Scalar,
+) -> ir.Table:
+    """Sum whole numbers by ``keys``: ``each`` has one row per customer and cell.
+
+    ``customers`` counts the rows. For each of ``pairs``, the part and the whole of a share, sums
+    over customers of products stand beside the sums of ``counts``: part_part, part_whole and
+    whole_whole, from which `metrics.design_effect` tells what it matters that customers come more
+    than once. ``more`` are other columns, of ``each``; they go over these.
+    """
+    products = {(a, b) for part, of in pairs for a, b in ((part, part), (part, of), (of, of))}
+    found = {"customers": each.count()} | {name: whole(each[name]) for name in counts}
+    found |= {f"{a}_{b}": whole(each[a] * each[b]) for a, b in sorted(products)}
+    return (each.group_by(*keys) if keys else each).aggregate(**found | more)
 
 
 def acquisition(facts: ir.Table, spend: ir.Table, *, as_of: str) -> ir.Table:

@@ -3,10 +3,12 @@
 Touchpoints, surveys and activations to small tables, as Ibis expressions that any engine can say.
 """
 
+from itertools import combinations
+
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.winning import month_of
+from helpers.summaries.expressions import month_of, whole, with_products
 
 TIERS = (("top 10%", 0.1), ("next 20%", 0.3), ("next 30%", 0.6), ("last 40%", 1.0))
 # After a message revenue counts for two weeks, a webinar for a month; a survey may be answered as
@@ -49,7 +51,8 @@ def mails(touchpoints: ir.Table, orders: ir.Table, *, as_of: str) -> ir.Table:
     is that of the orders their customers placed in these 14 days, but only up to the next e-mail
     (last touch), with ``revenue_squares`` summed over messages, and ``buyers`` counts the messages
     that any order followed. An order after a mail is not an order because of it. Orders that carry
-    a day but no time count as placed at midnight, so none follows a mail of the same day.
+    a day but no time count as placed at midnight, so none follows a mail of the same day. With the
+    products of `expressions.with_products`, for a customer may have a step's mail more than once.
     """
     sent = touchpoints.filter(touchpoints.kind.lower() == "email")
     window = ibis.window(
@@ -71,18 +74,31 @@ def mails(touchpoints: ir.Table, orders: ir.Table, *, as_of: str) -> ir.Table:
     each = after.group_by(*kept, "place", "ripe").aggregate(
         revenue=after.revenue.sum().fill_null(0), orders=after["at"].count()
     )
-    exact = each.revenue.cast("decimal(18, 0)")
-    flags = {name: each.count(where=each[name]) for name in FLAGS}
-    return each.group_by("campaign_id", "step").aggregate(
-        sent=each.count(), customers=each.customer_id.nunique(),
+    counted = (
+        "sent", "arrived", "delivered_known", *FLAGS, *(f"{name}_known" for name in FLAGS), "ripe",
+        "buyers",
+    )  # fmt: skip
+    exact, none = each.revenue.cast("decimal(18, 0)"), ibis.literal(0, "decimal(38, 0)")
+    people = each.group_by("campaign_id", "step", "customer_id").aggregate(
+        sent=each.count(),
         arrived=each.count(where=each.delivered.fill_null(True)),
         delivered_known=each.delivered.count(),
-        **flags, **{f"{name}_known": each[name].count() for name in FLAGS},
+        **{name: each.count(where=each[name]) for name in FLAGS},
+        **{f"{name}_known": each[name].count() for name in FLAGS},
         ripe=each.count(where=each.ripe), buyers=each.count(where=each.ripe & (each.orders > 0)),
         revenue=each.revenue.sum(where=each.ripe).fill_null(0),
-        revenue_squares=(exact * exact).sum(where=each.ripe).fill_null(0),
-        revenue_cubes=(exact * exact * exact).sum(where=each.ripe).fill_null(0),
+        squares=(exact * exact).sum(where=each.ripe).fill_null(none),
+        cubes=(exact * exact * exact).sum(where=each.ripe).fill_null(none),
         first_day=each.sent_date.min(),
+    )  # fmt: skip
+    brought, ripe = (people[name].cast("decimal(18, 0)") for name in ("revenue", "ripe"))
+    return with_products(
+        people, ("campaign_id", "step"), counted,
+        [*((name, "arrived") for name in FLAGS), ("ripe", "ripe")],
+        revenue=people.revenue.sum(),
+        revenue_squares=people.squares.sum(), revenue_cubes=people.cubes.sum(),
+        revenue_revenue=(brought * brought).sum(), revenue_ripe=(brought * ripe).sum(),
+        first_day=people.first_day.min(),
     )  # fmt: skip
 
 
@@ -98,6 +114,7 @@ def fatigue(touchpoints: ir.Table) -> ir.Table:
 
     ``touches`` counts the message itself and everything sent to the customer in the 30 days up to
     it (8 stands for 8 or more); messages for which unsubscribing was not recorded are left out.
+    With the products of `expressions.with_products`.
     """
     mail = touchpoints.kind.lower() == "email"
     known = mail & touchpoints.unsubscribed.notnull()
@@ -113,10 +130,11 @@ def fatigue(touchpoints: ir.Table) -> ir.Table:
     each = pairs.group_by("customer_id", "sent_at", "messages", "unsubscribed").aggregate(
         touches=ibis.least(pairs.had.sum(), MOST_TOUCHES)
     )
-    return each.group_by("touches").aggregate(
-        messages=each.messages.sum().cast("int64"), customers=each.customer_id.nunique(),
-        unsubscribed=each.unsubscribed.sum().cast("int64"),
-    )  # fmt: skip
+    counts = ("messages", "unsubscribed")
+    people = each.group_by("touches", "customer_id").aggregate(
+        **{name: whole(each[name]) for name in counts}
+    )
+    return with_products(people, ["touches"], counts, [("unsubscribed", "messages")])
 
 
 def webinars(touchpoints: ir.Table, days: ir.Table, *, as_of: str) -> ir.Table:
@@ -153,27 +171,30 @@ def engagement(touchpoints: ir.Table, facts: ir.Table, days: ir.Table) -> ir.Tab
     """Channels and value tiers: customers reached, and what they did with what they were sent.
 
     ``arrived``, ``opened`` and ``clicked`` are of e-mails, ``asked`` and ``attended`` of webinars
-    and calls whose attendance is known. A customer without an order has no channel or tier.
+    and calls whose attendance is known. A customer without an order has no channel or tier. With
+    the products of all of these by `expressions.with_products`, for a customer gives all of them.
     """
     people = facts.filter(facts.cohort_day.notnull()).select("customer_id", "channel")
     people = people.join(value_tiers(days), "customer_id")
     rows = touchpoints.join(people, "customer_id")
     kind = rows.kind.lower()
     mail, live = kind == "email", kind.isin(("webinar", "call"))
-    parts = []
-    for dimension in ("channel", "tier"):
-        parts.append(
-            rows.group_by(value=rows[dimension]).aggregate(
-                customers=rows.customer_id.nunique(),
-                arrived=rows.count(where=mail & rows.delivered.fill_null(True)),
-                opened_known=rows.opened.count(where=mail),
-                opened=rows.count(where=mail & rows.opened),
-                clicked_known=rows.clicked.count(where=mail),
-                clicked=rows.count(where=mail & rows.clicked),
-                asked=rows.attended.count(where=live),
-                attended=rows.count(where=live & rows.attended),
-            ).mutate(dimension=ibis.literal(dimension))
-        )  # fmt: skip
+    each = rows.group_by("customer_id", "channel", "tier").aggregate(
+        arrived=rows.count(where=mail & rows.delivered.fill_null(True)),
+        opened_known=rows.opened.count(where=mail),
+        opened=rows.count(where=mail & rows.opened),
+        clicked_known=rows.clicked.count(where=mail),
+        clicked=rows.count(where=mail & rows.clicked),
+        asked=rows.attended.count(where=live),
+        attended=rows.count(where=live & rows.attended),
+    )
+    counts = [name for name, kind in each.schema().items() if kind.is_integer()]
+    pairs = list(combinations(("opened", "clicked", "attended", "arrived", "asked"), 2))
+    parts = (
+        with_products(each.mutate(value=each[name]), ["value"], counts, pairs)
+        .mutate(dimension=ibis.literal(name))
+        for name in ("channel", "tier")
+    )  # fmt: skip
     return ibis.union(*parts, distinct=False)
 
 
@@ -181,8 +202,9 @@ def survey_answers(surveys: ir.Table, days: ir.Table) -> ir.Table:
     """Surveys in all, by month and by value tier: answers, customers, and what they said.
 
     Of nps (0 to 10): promoters gave 9 or 10, detractors 0 to 6. Of csat (1 to 5): ``satisfied``
-    gave 4 or 5. ``unusable`` answers lie outside the scale and count for nothing else. The tier is
-    that of the customer's revenue by the month's end; without an order it is "no order".
+    gave 4 or 5. ``balance`` is promoters less detractors. ``unusable`` answers lie outside the
+    scale and count for nothing else. The tier is that of the customer's revenue by the month's end;
+    without an order it is "no order". With the products of `expressions.with_products`.
     """
     kind = surveys.kind.lower()
     nps, csat = kind == "nps", kind == "csat"
@@ -195,20 +217,24 @@ def survey_answers(surveys: ir.Table, days: ir.Table) -> ir.Table:
         promoter=usable & of_nps & (score >= 9), detractor=usable & of_nps & (score <= 6),
         satisfied=usable & ~of_nps & (score >= 4),
     )  # fmt: skip
-    day, whole = month_of(marked.answered_date), ibis.null("date")
-    dimensions = {"all": (ibis.literal("all"), whole), "month": (ibis.literal("month"), day)}
-    dimensions["tier"] = (marked.tier, whole)
-    parts = []
+    day, none = month_of(marked.answered_date), ibis.null("date")
+    dimensions = {"all": (ibis.literal("all"), none), "month": (ibis.literal("month"), day)}
+    dimensions["tier"] = (marked.tier, none)
+    keys, parts = ("kind", "value", "start"), []
     for dimension, (value, start) in dimensions.items():
         tagged = marked.mutate(value=value, start=start)
-        found = tagged.group_by("kind", "value", "start").aggregate(
+        each = tagged.group_by(*keys, "customer_id").aggregate(
             answers=tagged.count(where=tagged.usable),
-            customers=tagged.customer_id.nunique(where=tagged.usable),
             unusable=tagged.count(where=~tagged.usable),
             promoters=tagged.count(where=tagged.promoter),
             detractors=tagged.count(where=tagged.detractor),
             satisfied=tagged.count(where=tagged.satisfied),
         )
+        each = each.mutate(balance=each.promoters - each.detractors)
+        pairs = [("balance", "answers"), ("satisfied", "answers")]
+        answered = each.count(where=each.answers > 0)
+        counts = [name for name, kind in each.schema().items() if kind.is_integer()]
+        found = with_products(each, keys, counts, pairs, customers=answered)
         parts.append(found.mutate(dimension=ibis.literal(dimension)))
     return ibis.union(*parts, distinct=False)
 
@@ -217,7 +243,8 @@ def survey_requests(surveys: ir.Table, touchpoints: ir.Table, *, as_of: str) -> 
     """One row: requests to answer a survey (touchpoints of kind survey), and how many were met.
 
     ``ripe`` requests are 30 days old or more by ``as_of``; ``answered`` are those of them with any
-    answer of the customer from the day of the request to the 30th day after it.
+    answer of the customer from the day of the request to the 30th day after it. With the products
+    of `expressions.with_products`.
     """
     asked = touchpoints.filter(touchpoints.kind.lower() == "survey")
     asked = asked.select("customer_id", "sent_date").distinct()
@@ -228,11 +255,12 @@ def survey_requests(surveys: ir.Table, touchpoints: ir.Table, *, as_of: str) -> 
         told, [asked.customer_id == told.who, told.day >= asked.sent_date, told.day <= asked.end]
     )
     each = pairs.group_by("customer_id", "sent_date", "ripe").aggregate(met=pairs.day.count() > 0)
-    return each.aggregate(
-        requests=each.count(), ripe=each.count(where=each.ripe).fill_null(0),
-        answered=each.count(where=each.ripe & each.met).fill_null(0),
-        customers=each.customer_id.nunique(),
+    people = each.group_by("customer_id").aggregate(
+        requests=each.count(), ripe=each.count(where=each.ripe),
+        answered=each.count(where=each.ripe & each.met),
     )  # fmt: skip
+    counts = ("requests", "ripe", "answered")
+    return with_products(people, (), counts, [("answered", "ripe")])
 
 
 def activation_waits(activations: ir.Table, facts: ir.Table, *, as_of: str) -> ir.Table:

@@ -7,7 +7,7 @@ units (a period's cost spread over its days may be a fraction of one).
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.expressions import month_of
+from helpers.summaries.expressions import month_of, with_products
 
 RECOVERY_DAYS = LEAD_DAYS = 30
 # A checkout whose order comes within this time was never left.
@@ -116,7 +116,7 @@ def lead_states(leads: ir.Table, facts: ir.Table, *, as_of: str) -> ir.Table:
 
 
 def checkouts(carts: ir.Table, orders: ir.Table, *, as_of: str) -> ir.Table:
-    """Months by checkout flow: checkouts started, left, and recovered within 30 days.
+    """Checkouts by flow (``cart_flow``) and by month (``start``): started, left, and recovered.
 
     A checkout is a cart, or an order that no cart names (a shop that records only what was left
     behind has its other checkouts among its orders), from the day of the first cart on. It was
@@ -124,7 +124,8 @@ def checkouts(carts: ir.Table, orders: ir.Table, *, as_of: str) -> ir.Table:
     old or more by ``as_of``, and ``recovered`` counts those of them whose order came within 30
     days. ``without_order`` counts checkouts without any order by ``as_of``. An order counts from
     the day it was placed, whatever the cart says. ``customers`` are distinct, and a checkout
-    without a customer counts as one of its own.
+    without a customer counts as one of its own; the products are those of
+    `expressions.with_products`.
     """
     sales = orders.filter(~orders.is_refund)
     sold = sales.group_by("order_id").aggregate(
@@ -144,21 +145,27 @@ def checkouts(carts: ir.Table, orders: ir.Table, *, as_of: str) -> ir.Table:
     ripe = (rows.started_date + ibis.interval(days=RECOVERY_DAYS)).cast("date") <= ibis.date(as_of)
     of_carts = rows.select(
         start=month_of(rows.started_date), cart_flow=rows.cart_flow.fill_null("unknown"),
-        who=rows.customer_id, abandoned=left, ripe=left & ripe, without_order=~bought,
+        who=rows.customer_id, guest=ibis.ifelse(rows.customer_id.isnull(), rows.cart_id, None),
+        abandoned=left, ripe=left & ripe, without_order=~bought,
         recovered=left & ripe & bought & (waited <= RECOVERY_DAYS).fill_null(False),
     )  # fmt: skip
     no = ibis.literal(False)
     of_orders = direct.select(
         start=month_of(direct.order_date), cart_flow=direct.flow.fill_null("unknown"),
-        who=direct.buyer, abandoned=no, ripe=no, without_order=no, recovered=no,
+        who=direct.buyer, guest=ibis.null("string"),
+        abandoned=no, ripe=no, without_order=no, recovered=no,
     )  # fmt: skip
     every = ibis.union(of_carts, of_orders, distinct=False)
     marks = ("abandoned", "ripe", "without_order", "recovered")
-    return every.group_by("start", "cart_flow").aggregate(
-        started=every.count(),
-        customers=every.who.nunique() + every.count(where=every.who.isnull()),
-        **{name: every.count(where=every[name]) for name in marks},
-    )  # fmt: skip
+    pairs, parts = [("abandoned", "started"), ("recovered", "ripe")], []
+    for key, other in (("cart_flow", "start"), ("start", "cart_flow")):
+        each = every.group_by(key, "who", "guest").aggregate(
+            started=every.count(), **{name: every.count(where=every[name]) for name in marks}
+        )
+        found = with_products(each, [key], ("started", *marks), pairs)
+        found = found.mutate(**{other: ibis.null(every[other].type())}, dimension=ibis.literal(key))
+        parts.append(found.relocate("cart_flow", "start"))
+    return ibis.union(*parts, distinct=False)
 
 
 def referrals(customers: ir.Table, facts: ir.Table) -> ir.Table:
