@@ -411,15 +411,40 @@ def test_windows_of_a_known_wait():
         {"order_number": 1, "days": np.minimum(waits, seen), "event": waits <= seen}
     )
     gaps = rows.groupby(["order_number", "days", "event"]).size().rename("n").reset_index()
-    row = repurchase.next_windows(gaps).iloc[0]
+    parts = gaps.assign(part=0).head(0)
+    row = repurchase.next_windows(gaps, parts).iloc[0]
     # Quartiles of an exponential wait cut at a year, which changes them by less than a day.
     assert row["opens"] == pytest.approx(40 * np.log(4 / 3) + 1, abs=2)
     assert row["middle"] == pytest.approx(40 * np.log(2) + 1, abs=2)
     assert row["closes"] == pytest.approx(40 * np.log(4) + 1, abs=3)
+    few = repurchase.next_windows(gaps.assign(order_number=9), parts).iloc[-1]
+    assert few["again"] > 0 and np.isnan(few["low"]), "without parts nothing is known of it"
     spread = repurchase.gap_distribution(gaps)
     assert spread["share"].iloc[0] == pytest.approx(1 - np.exp(-29 / 40), abs=0.02)
     assert spread["share"].sum() <= 1 + 1e-9
     assert repurchase.gap_distribution(gaps.head(0)).empty
+
+
+def test_windows_of_many_orders_hold_the_truth_where_customers_differ():
+    rng, held, naive = np.random.default_rng(8), [], []
+    for _ in range(150):
+        again = rng.beta(2, 1, 120)
+        comes = rng.random((120, 6)) < again[:, None]
+        waits = pd.DataFrame(
+            {
+                "part": np.repeat(np.arange(120) % 20, 6),
+                "days": np.where(comes, rng.integers(1, 60, comes.shape), 400).ravel(),
+                "event": comes.ravel(),
+            }
+        )
+        parts = waits.groupby(["part", "days", "event"]).size().rename("n").reset_index()
+        parts = parts.assign(order_number=4)
+        gaps = parts.groupby(["order_number", "days", "event"])["n"].sum().reset_index()
+        row = repurchase.next_windows(gaps, parts).iloc[-1]
+        held.append(row["low"] < 2 / 3 < row["high"])
+        end = repurchase.survival(gaps).query("days <= 365").iloc[-1]
+        naive.append(1 - end["high"] < 2 / 3 < 1 - end["low"])
+    assert 0.9 < np.mean(held) <= 1 and np.mean(naive) < 0.85
 
 
 # -- money and pictures --------------------------------------------------------------------------

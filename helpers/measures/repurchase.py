@@ -8,6 +8,7 @@ from scipy import stats
 
 from helpers.errors import UsageError
 from helpers.measures.metrics import DAYS_PER_MONTH, Estimate, wilson
+from helpers.summaries.expressions import MOST_WAITS
 
 
 def survival(
@@ -105,20 +106,20 @@ def gap_distribution(
 
 
 def next_windows(
-    gaps: pd.DataFrame, *, orders: int = 4, horizon: int = 365, least: int = 30
+    gaps: pd.DataFrame, parts: pd.DataFrame, *, horizon: int = 365, least: int = 30
 ) -> pd.DataFrame:
     """Say in which days after an order the next one is to be expected.
 
-    By number of the purchase (the last row: ``orders`` and more): of those whose next purchase
-    comes within ``horizon`` days (or as long as ``least`` are still seen waiting, if shorter), a
-    quarter has come by ``opens``, half by ``middle`` and three quarters by ``closes``. Columns:
-    after (text), waits, again (the share that buys within it), opens, middle, closes, low and high
-    (of again; not in the last row, in which a customer has several waits), horizon; missing where
-    fewer than ``least`` waits were seen.
+    By number of the purchase (the last row: 4 and more): of those whose next purchase comes within
+    ``horizon`` days (or as long as ``least`` are still seen waiting, if shorter), a quarter has
+    come by ``opens``, half by ``middle`` and three quarters by ``closes``. Columns: after (text),
+    waits, again (the share that buys within it), opens, middle, closes, low and high (of again; in
+    the last row, where a customer has several waits, from the summary gap_parts, as for
+    `churn_rate`), horizon; missing where fewer than ``least`` waits were seen.
     """
     lines = []
-    for number in range(1, orders + 1):
-        last = number == orders
+    for number in range(1, MOST_WAITS + 1):
+        last = number == MOST_WAITS
         rows = gaps[gaps["order_number"] >= number if last else gaps["order_number"] == number]
         name = f"{number} or more" if last else str(number)
         waits = int(rows["n"].sum())
@@ -131,8 +132,12 @@ def next_windows(
         came, total = 1 - curve["waiting"], 1 - end["waiting"]
         days = [float(curve.loc[came >= q * total - 1e-12, "days"].iloc[0]) for q in _QUARTERS]
         seen = min(horizon, int(rows.loc[_still(rows, least), "days"].max()))
-        bounds = (np.nan, np.nan) if last else (1 - end["high"], 1 - end["low"])
-        lines.append((name, waits, seen, total, *bounds, *days))
+        low, high = (end["low"], end["high"]) if not last else (np.nan, np.nan)
+        several = parts[parts["order_number"] == number]
+        if last and several["part"].nunique() > 2:
+            lost = np.append(end["waiting"], _without_each(several, seen)[:, 1])
+            (high,), (low,) = (np.exp(-np.exp(x)) for x in _jackknife(_loglog(lost)[:, None]))
+        lines.append((name, waits, seen, total, 1 - high, 1 - low, *days))
     columns = ["after", "waits", "horizon", "again", "low", "high", "opens", "middle", "closes"]
     shown = ["after", "waits", "again", "opens", "middle", "closes", "low", "high", "horizon"]
     return pd.DataFrame(lines, columns=columns)[shown]
@@ -266,17 +271,29 @@ def churn_rate(
 def _jackknifed(found: Churn, parts: pd.DataFrame, level: float) -> Churn:
     """Give churn its intervals: log of the rate, log of -log of the share lost, part by part."""
     values = np.vstack([(found.rate, found.lost_share), _without_each(parts, found.window_days)])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.column_stack([np.log(values[:, 0]), np.log(-np.log(values[:, 1]))])
-    whole, apart = scale[0], scale[1:]
-    n = len(apart)
-    se = np.sqrt((n - 1) / n * ((apart - apart.mean(axis=0)) ** 2).sum(axis=0))
-    half = stats.t.ppf((1 + level) / 2, n - 1) * se
-    low, high = np.exp(whole - half), np.exp(whole + half)
+    with np.errstate(divide="ignore"):
+        scale = np.column_stack([np.log(values[:, 0]), _loglog(values[:, 1])])
+    low, high = (np.exp(ends) for ends in _jackknife(scale, level))
     return replace(
         found, low=float(low[0]), high=float(high[0]),
         lost_low=float(np.exp(-high[1])), lost_high=float(np.exp(-low[1])),
     )  # fmt: skip
+
+
+def _loglog(share: np.ndarray) -> np.ndarray:
+    """Give log(-log(share)), the scale on which survival strays evenly."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(-np.log(share))
+
+
+def _jackknife(values: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Give low and high by column: the first row is of all, then one for each part left out."""
+    whole, apart = values[0], values[1:]
+    n = len(apart)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        se = np.sqrt((n - 1) / n * ((apart - apart.mean(axis=0)) ** 2).sum(axis=0))
+    half = stats.t.ppf((1 + level) / 2, n - 1) * se
+    return whole - half, whole + half
 
 
 def _without_each(parts: pd.DataFrame, window: int) -> np.ndarray:
