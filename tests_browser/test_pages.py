@@ -51,6 +51,21 @@ def test_a_page_is_for_everyone(browser, reports, name, width, scheme):
     watched.page.context.close()
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_long_figures_are_not_cut_off(browser, reports, width):
+    page = opened(browser, reports / MONTH / "index.html", width=width).page
+    page.evaluate(
+        """document.querySelectorAll('.strip .value')
+            .forEach((each, i) => each.textContent = ['€4,597,445,203', '20,445,798'][i % 2])"""
+    )
+    cut = """[...document.querySelectorAll('.strip .value')].filter(each => {
+        const range = document.createRange(); range.selectNodeContents(each)
+        const strip = each.closest('.strip').getBoundingClientRect()
+        return range.getBoundingClientRect().right > strip.right + 1 }).length"""
+    assert page.locator(".strip .value").count() > 10 and page.evaluate(cut) == 0
+    page.context.close()
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_links_and_anchors_resolve(browser, reports, name):
     page = opened(browser, reports / name).page
