@@ -1,5 +1,6 @@
 """What the predictive notebook says of odd customers, and of shops that carry no forecast."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -105,3 +106,32 @@ def test_a_last_day_that_is_not_over_is_not_seen(make_shop):
     _, study, states = said(make_shop(lines(rows)))
     assert states["n"].sum() == 1
     assert states["last_day"].max() <= pd.Timestamp(study.end)
+
+
+def test_the_margin_rate_has_the_error_of_customers_and_orders_that_of_days(make_shop):
+    rng, rows = np.random.default_rng(5), []
+    for customer in range(15):
+        share = rng.uniform(0.2, 0.8)  # the orders of one customer are alike
+        for month in range(1, 1 + rng.integers(2, 7)):
+            revenue = int(rng.integers(1000, 9000))
+            rows.append((f"c{customer}", month, revenue, int(revenue * share)))
+    lines = "".join(
+        f"{who}-{month},{who},2026-0{month}-05,{revenue / 100:.2f},{cost / 100:.2f}\n"
+        for who, month, revenue, cost in rows
+    )
+    shop = make_shop(
+        f"order_id,customer_id,ordered_at,revenue,cogs\n{lines}",
+        toml="complete_through = 2026-06-30",
+    )
+    study = open_study(str(shop), "2026-06")
+    periods = summaries.load(study, "periods")
+    terms = outlooks.terms_of(study, periods, horizon_months=12, discount_rate=0.1)
+    repeat = pd.DataFrame(rows, columns=["who", "month", "known", "cost"]).query("month > 1")
+    repeat = repeat.assign(earned=repeat["known"] - repeat["cost"])
+    rate = repeat["earned"].sum() / repeat["known"].sum()
+    stray = repeat["earned"] - rate * repeat["known"]
+    apart = stray.groupby(repeat["who"]).sum()
+    assert terms.margin_rate == pytest.approx(rate)
+    assert terms.order_noise == pytest.approx(np.sqrt((stray**2).mean()) / 100)
+    assert terms.rate_error == pytest.approx(np.sqrt((apart**2).sum()) / repeat["known"].sum())
+    assert terms.rate_error > 1.2 * np.sqrt((stray**2).sum()) / repeat["known"].sum()

@@ -121,8 +121,12 @@ def test_mails_of_one_customer_are_alike(make_shop):
     row = funnels.mail_funnel(summaries.load(study, "mails")).iloc[0]
     alone = metrics.wilson(12, 24)
     assert row["clicked_high"] - row["clicked_low"] > 1.4 * (alone.high - alone.low)
-    spent = metrics.ratio_interval(360, 24, 12_000, 48, 720, 12)
-    assert row["revenue_high"] - row["revenue_low"] > spent.high - spent.low - 0.5
+    # Of each customer both mails brought the same: twice the variance, and of 12 draws, not 24.
+    each = metrics.mean_interval(360, 6000, 24, cubes=12 * 10**3 + 12 * 20**3)
+    wider = np.sqrt(2 * (12 / 11) / (24 / 23))
+    for end in ("low", "high"):
+        far = row[f"revenue_{end}"] - row["revenue_each"]
+        assert far == pytest.approx(wider * (getattr(each, end) - each.value))
 
 
 def test_mail_funnel_states_what_it_divides_by(study):
