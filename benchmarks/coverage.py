@@ -29,8 +29,10 @@ from helpers.simulate import SAMPLE
 from helpers.simulate.config import ShopConfig
 from helpers.simulate.orders import draw_lines, draw_orders, draw_refunds, orders_frame
 from helpers.simulate.purchases import draw_people, generator, purchases
+from helpers.summaries import days as all_days
 from helpers.summaries import expressions
 from helpers.summaries.ages import cohort_ages
+from helpers.summaries.days import MONEY
 
 _ROOT = Path(__file__).resolve().parent.parent
 _TARGET = _ROOT / "reports" / "benchmarks" / "coverage.md"
@@ -67,8 +69,8 @@ def customer_days(config: ShopConfig, seed: int, block: int) -> tuple[pd.DataFra
     rows = rows.filter(rows.event_date <= ibis.date(END))
     channels = np.array([channel.name for channel in config.channels])[people.channel]
     nobody = ibis.memtable([], schema={"customer_id": "int64", "acquisition_channel": "string"})
-    facts = expressions.customer_facts(rows, nobody)
-    return expressions.customer_days(rows, facts).execute(), channels
+    facts = all_days.customer_facts(rows, nobody)
+    return all_days.customer_days(rows, facts).execute(), channels
 
 
 def shops_of(size: int, shops: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -84,26 +86,28 @@ def shops_of(size: int, shops: int, seed: int) -> tuple[pd.DataFrame, pd.DataFra
 
 
 def with_first_day(days: pd.DataFrame, people: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Keep customers who have ordered, with their first day, and the days of these."""
+    """Keep customers who have ordered, with their first day, and their days, by shop."""
     first = days[["customer_id", "cohort_day"]].dropna().drop_duplicates()
     people = people.merge(first, on="customer_id")
-    return days[days["customer_id"].isin(people["customer_id"])], people
+    shops = people[["customer_id", "channel"]]
+    return days.drop(columns="channel").merge(shops, on="customer_id"), people
 
 
 def horizon_ages(rows: ibis.Table, who: ibis.Table) -> pd.DataFrame:
     """Give the summary cohort_ages at its horizons, by shop (``channel``) and for all, in money."""
-    ages = ibis.union(*cohort_ages(rows, who))
+    ages = cohort_ages(rows, who)
     ages = ages.filter(ages.age_unit == "horizon").execute()
     for power, what in ((2, "_squares"), (3, "_cubes")):
         for name in ages.columns[ages.columns.str.endswith(what)]:
             ages[name] = ages[name].astype(float) / 100**power
-    return ages.assign(**{name: ages[name].astype(float) / 100 for name in expressions.MONEY})
+    return ages.assign(**{name: ages[name].astype(float) / 100 for name in MONEY})
 
 
 def stored(days: pd.DataFrame, people: pd.DataFrame) -> tuple[ibis.Table, ibis.Table]:
     """Put customer-days and customers into an engine of their own."""
     con = ibis.duckdb.connect()
-    dated = {name: ibis._[name].cast("date") for name in ("day", "cohort_day", "first_day")}
+    dates = ("day", "cohort_day", "first_day", "previous_day", "next_purchase")
+    dated = {name: ibis._[name].cast("date") for name in dates}
     rows = con.create_table("days", ibis.memtable(days).mutate(**dated))
     who = ibis.memtable(people).mutate(cohort_day=ibis._.cohort_day.cast("date"))
     return rows, con.create_table("people", who)

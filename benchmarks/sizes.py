@@ -2,8 +2,9 @@
 
 Each side is a process of its own, in turn, on the shop of `benchmarks/cleaning.py` with five lines
 a customer. `cleaning and summaries` is all that a report asks of the engine, under a memory limit;
-its baseline is the plain DuckDB of that benchmark. Then `customer_states` alone, from the orders:
-by this workbook (cleaning not counted), by SQL written for the same result (and by the shortest
+its baseline is the plain DuckDB of that benchmark, and summaries that go through whole shops stand
+beside plain SQL written apart for the same rows. Then `customer_states` alone, from the orders: by
+this workbook (cleaning not counted), by SQL written for the same result (and by the shortest
 that gives it on this file, whose refunds all stand on the day of their order), by pandas, and by
 the summary functions of lifetimes and pymc-marketing in environments of their own, made at first
 use; those read the file with pandas, as their guides do, and once more with DuckDB doing that for
@@ -112,6 +113,28 @@ def whole(folder: Path) -> dict:
     return {"each": each}
 
 
+def statements(folder: Path) -> dict:
+    """Make the same summaries by plain SQL, each from what plain SQL made of customers before."""
+    import plain_sql
+
+    from helpers import summaries
+    from helpers.study import open_study
+
+    study, each, made = open_study(str(folder), MONTH), {}, {}
+    for name in plain_sql.NAMES:
+        given = {o: _OPTIONS[o] for o in summaries.SUMMARIES[name].options if o in _OPTIONS}
+        said = plain_sql.offered(study, name, given, made)
+        target = folder / "plain" / f"{name}.parquet"
+        target.parent.mkdir(exist_ok=True)
+        began = time.perf_counter()
+        study.con.raw_sql(f"COPY ({said}) TO '{target}' (FORMAT parquet)")
+        each[name] = time.perf_counter() - began
+        if name in summaries.PRIVATE:
+            made[name] = target
+        click.echo(f"{name}: {each[name]:.1f} s", err=True)
+    return {"each": each}
+
+
 def states(folder: Path) -> dict:
     """Give the workbook's customer_states, from clean tables."""
     from helpers import summaries
@@ -200,9 +223,9 @@ def scored(folder: Path) -> dict:
     }  # fmt: skip
 
 
-_OWN = "cleaning and summaries"
+_OWN, _PLAIN = "cleaning and summaries", "summaries in plain SQL"
 _SIDES = {
-    "baseline": baseline, _OWN: whole, "this workbook": states,
+    "baseline": baseline, _OWN: whole, _PLAIN: statements, "this workbook": states,
     "plain SQL": plain_sql,
     "plain SQL that traces no refund": partial(plain_sql, query=_OWN_DAY_SQL + _STATES_SQL),
     "pandas": frames, "lifetimes": lifetimes,
@@ -211,6 +234,9 @@ _SIDES = {
     "pymc-marketing fed by DuckDB": partial(pymc_marketing, read=_ready_days),
     "scored": scored,
 }  # fmt: skip
+
+
+_ALL = ("baseline", _OWN, _PLAIN)
 
 
 def python_of(side: str) -> str:
@@ -310,7 +336,7 @@ def page(found: dict[int, dict[str, list[dict]]]) -> str:
         "|---:|---|---:|---:|---:|---:|---:|---:|",
     ]
     against = {_OWN: "baseline"} | dict.fromkeys(
-        [side for side in _SIDES if side not in ("baseline", _OWN, "scored")], "plain SQL"
+        [side for side in _SIDES if side not in (*_ALL, "scored")], "plain SQL"
     )
     for size, sides in found.items():
         seconds = {k: statistics.median(c["seconds"] for c in v) for k, v in sides.items() if v}
@@ -344,19 +370,45 @@ def page(found: dict[int, dict[str, list[dict]]]) -> str:
             f"| {cost['fitted'] / cost['states'] * 1e6:.1f} | {cost['scored']:.1f} s "
             f"| {cost['peak']:.2f} GB |"
         )
-    slow = {
-        size: sorted(each.items(), key=lambda pair: -pair[1])[:8]
-        for size, sides in found.items()
-        for each in [run["each"] for run in sides.get(_OWN, [])[:1]]
-    }
-    for size, each in slow.items():
-        told = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in each)
-        lines += ["", f"What takes longest at {size:,} lines: {told}."]
+    for size, sides in found.items():
+        lines += beside(size, sides)
     return "\n".join([*lines, ""])
 
 
+_MOST = 20
+
+
+def beside(size: int, sides: dict[str, list[dict]]) -> list[str]:
+    """Write what single summaries cost at a size, beside plain SQL for the same rows."""
+    if not (sides.get(_OWN) and sides.get(_PLAIN)):
+        return []
+
+    def seconds(side: str) -> dict[str, float]:
+        runs = [run["each"] for run in sides[side]]
+        return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+
+    own, plain = seconds(_OWN), seconds(_PLAIN)
+    rest = sum(own.values()) - own["cleaning"] - sum(own[name] for name in plain)
+    rows = sorted(plain, key=lambda name: -own[name])
+    cells = [(f"`{name}`", own[name], plain[name]) for name in rows[:_MOST]]
+    cells.append((f"{len(rows) - _MOST} more", *(
+        sum(each[name] for name in rows[_MOST:]) for each in (own, plain)
+    )))  # fmt: skip
+    cells.append(("together", *(sum(each[name] for name in rows) for each in (own, plain))))
+    return [
+        "",
+        f"Single summaries at {size:,} lines, seconds in one process, beside plain SQL written",
+        f"apart for the same rows (`benchmarks/sql`). Cleaning took {own['cleaning']:.0f} s, the",
+        f"other {len(own) - 1 - len(plain)} summaries {rest:.0f} s.",
+        "",
+        "| summary | seconds | plain SQL | ratio |",
+        "|---|---:|---:|---:|",
+        *(f"| {name} | {a:.1f} | {b:.1f} | {a / b:.2f} |" for name, a, b in cells),
+    ]
+
+
 def _name(side: str) -> str:
-    return side if side in ("baseline", _OWN) else f"customer_states, {side}"
+    return side if side in _ALL else f"customer_states, {side}"
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ FLOW = [
     "catalog.entry", "catalog.sales", "catalog.customers", "catalog.value", "catalog.acquisition",
     "catalog.campaigns", "catalog.contact", "catalog.month", "catalog.thresholds", "catalog",
     "measures.metrics", "measures.withheld",
-    "summaries.expressions", "summaries.ages", "summaries.consent", "summaries.reconciliation",
+    "summaries.arithmetic", "summaries.days", "summaries.expressions", "summaries.ages", "summaries.consent", "summaries.reconciliation",
     "summaries.freshness", "summaries.moments", "summaries.winning", "summaries.responses",
     "summaries.contracts", "summaries.value_expressions", "summaries.experiments", "summaries.experiment_moments",
     "summaries.experiment_trails", "summaries.experiment_samples", "summaries.cohort_expressions",

@@ -13,6 +13,7 @@ from helpers.models import curves, prediction
 from helpers.models.projection import cells_of, project
 from helpers.summaries import resampling
 from helpers.summaries.ages import cohort_ages
+from helpers.summaries.days import in_turn
 from helpers.summaries.expressions import PARTS
 
 FIRST = pd.Timestamp("2023-01-01")
@@ -266,13 +267,13 @@ def test_groups_of_customers_add_up_to_cohorts():
     buys = buys.assign(margin=buys["revenue"] // 2, refunds=0, cost=buys["revenue"] // 2)
     facts = pd.DataFrame({"customer_id": np.arange(n), "cohort_day": first, "channel": "ads"})
     con = ibis.duckdb.connect()
-    buys = buys.merge(facts[["customer_id", "cohort_day"]])
+    buys = buys.merge(facts)
     dated = {name: ibis._[name].cast("date") for name in ("day", "cohort_day")}
-    days = con.create_table("days", ibis.memtable(buys).mutate(**dated))
+    days = con.create_table("days", in_turn(ibis.memtable(buys).mutate(**dated)))
     who = ibis.memtable(facts).mutate(cohort_day=ibis._.cohort_day.cast("date"))
     who = con.create_table("who", who)
     groups = ibis.union(*resampling.cohort_groups(days, who)).execute()
-    ages = ibis.union(*cohort_ages(days, who)).execute()
+    ages = cohort_ages(days, who).execute()
     assert set(groups["group"]) <= set(range(PARTS))
     keys = ["age_unit", "cohort", "age"]
     sums = ["active", "orders", "revenue", "margin"]

@@ -12,8 +12,8 @@ from helpers import summaries
 from helpers.errors import UsageError
 from helpers.persons import keys as persons
 from helpers.study import open_study
-from helpers.summaries import expressions
 from helpers.summaries.ages import HORIZONS
+from helpers.summaries.days import customer_days, customer_facts, purchase_days
 
 END = date(2025, 6, 30)
 
@@ -193,12 +193,41 @@ def cohort_of(days: dict) -> dict:
     return first
 
 
+def test_days_know_what_came_before_and_next(shop):
+    orders, study = shop
+    days = obvious_days(orders)
+    first, bought = cohort_of(days), purchases(days)
+    table = study.con.execute(summaries.engine_table(study, "customer_days"))
+    known = persons.known(study.con, study.shop).execute().set_index("pseudonym")["customer_id"]
+    for row in table.itertuples():
+        customer, day = int(known[row.customer_id]), pd.Timestamp(row.day).date()
+        mine = {d: cell for (who, d), cell in days.items() if who == customer}
+        ordered = [d for d, cell in mine.items() if d < day and cell["orders"]]
+        assert _day(row.previous_day) == max(ordered, default=None)
+        assert row.orders_before == sum(len(mine[d]["orders"]) for d in ordered)
+        assert row.purchase_number == sum(d <= day for d in bought[customer])
+        later = [d for d in bought[customer] if d > day]
+        assert _day(row.next_purchase) == min(later, default=None)
+        past = [cell for d, cell in mine.items() if first.get(customer, date.max) <= d < day]
+        assert (
+            row.revenue_before, row.margin_before, row.refunds_before, row.cost_before
+        ) == (
+            sum(cell["revenue"] for cell in past), sum(cell["margin"] for cell in past),
+            sum(cell["refunds"] for cell in past),
+            sum(cell["covered"] - cell["margin"] for cell in past),
+        )  # fmt: skip
+
+
+def _day(found) -> date | None:
+    return None if pd.isna(found) else pd.Timestamp(found).date()
+
+
 @pytest.mark.parametrize("unit", ["month", "days30", "horizon"])
 def test_cohort_ages(shop, unit):
     orders, study = shop
     days = obvious_days(orders)
     first = cohort_of(days)
-    steps = defaultdict(lambda: defaultdict(int))
+    steps = defaultdict(lambda: defaultdict(lambda: np.zeros(2, dtype=int)))
     for (customer, day), cell in days.items():
         start = first.get(customer)
         if start is None or day < start:
@@ -208,25 +237,25 @@ def test_cohort_ages(shop, unit):
         ends = [end for end in HORIZONS if elapsed < end]
         age = {"month": months, "days30": elapsed // 30, "horizon": ends[0] if ends else None}[unit]
         if age is not None:
-            steps[customer][age] += cell["margin"]
+            steps[customer][age] += np.array([cell["margin"], len(cell["orders"])])
     expected = defaultdict(lambda: [0] * 5)
     for customer, by_age in steps.items():
         before = 0
         for age in sorted(by_age):
-            step = by_age[age]
+            step, ordered = by_age[age].tolist()
             cell = expected[first[customer].replace(day=1), age]
             cell[0] += step
-            cell[1] += step**2
-            cell[2] += (before + step) ** 2 - before**2
-            cell[3] += step**3
-            cell[4] += (before + step) ** 3 - before**3
+            cell[1] += (before + step) ** 2 - before**2
+            cell[2] += (before + step) ** 3 - before**3
+            cell[3] += ordered
+            cell[4] += ordered > 0
             before += step
     table = summaries.load(study, "cohort_ages")
     table = table[(table.age_unit == unit) & (table.dimension == "all")]
     found = {
         (r.cohort.date(), r.age): [
-            round(r.margin * 100), round(r.margin_squares * 1e4), round(r.margin_cumulative_squares * 1e4),
-            round(r.margin_cubes * 1e6), round(r.margin_cumulative_cubes * 1e6)
+            round(r.margin * 100), round(r.margin_cumulative_squares * 1e4),
+            round(r.margin_cumulative_cubes * 1e6), r.orders, r.active,
         ]
         for r in table.itertuples()
     }  # fmt: skip
@@ -358,8 +387,83 @@ def test_powers_of_large_amounts_are_exact(make_shop):
     study = open_study(str(make_shop(orders, toml="complete_through = 2026-01-31")), "2026-01")
     table = summaries.load(study, "cohort_ages")
     row = table[(table.age_unit == "days30") & (table.dimension == "all")].iloc[0]
-    assert row.revenue_squares == 200_000_000**2 + 1
+    assert row.revenue_cumulative_squares == 200_000_000**2 + 1
     assert row.revenue_cumulative_cubes == pytest.approx(200_000_000**3, rel=1e-15)
+
+
+def test_large_amounts_stop_no_summary(make_shop):
+    """Twenty million in one order, mailed, in an experiment and activated, with all it leads to."""
+    text = (
+        "order_id,customer_id,ordered_at,revenue,cogs,category\n"
+        "1,a,2025-06-01,20000000.00,1000000.00,wood\n2,a,2025-07-05,20000000.00,1000000.00,wood\n"
+        "3,b,2025-06-02,1.00,0.50,wood\n4,a,2025-12-05,20000000.00,1000000.00,iron\n"
+    )
+    folder = make_shop(
+        text, toml="complete_through = 2025-12-31",
+        touchpoints="customer_id,campaign_id,kind,sent_at\na,c,email,2025-07-04 10:00:00\n",
+        experiments="experiment_id,window_days,control_arm\nt,60,control\n",
+        assignments="experiment_id,customer_id,arm,assigned_at\nt,a,call,2025-07-01\nt,b,control,2025-07-01\n",
+        activations="customer_id,step,at\na,1,2025-06-03 10:00:00\n",
+        service_costs="customer_id,at,amount\na,2025-06-20 10:00:00,2000000.00\n",
+    )  # fmt: skip
+    study = open_study(str(folder), "2025-12")
+    options = {"dimension": "first_category", "split": "2025-08-31", "until": "2025-11-30",
+               "window": 90, "tolerance": 0.005}  # fmt: skip
+    found = {}
+    for name, made in summaries.SUMMARIES.items():
+        if name not in summaries.PRIVATE:
+            given = {option: options[option] for option in made.options if option in options}
+            found[name] = summaries.load(study, name, **given)
+    assert found["mails"]["revenue_cubes"].iloc[0] == pytest.approx(20e6**3, rel=1e-15)
+    assert found["basket_ages"]["revenue_squares"].max() == 20e6**2 + 1
+    assert found["experiment_moments"]["revenue_squares"].max() == 40e6**2
+
+
+def test_a_refund_costs_what_is_known_of_its_product(make_shop):
+    """The cost of another line of the order says nothing about the one that came back."""
+    text = (
+        "order_id,line_id,customer_id,ordered_at,revenue,cogs,product_id,is_refund,refund_of,payment_fee\n"
+        "o1,1,a,2026-01-05,20,5,p1,false,,\no1,2,a,2026-01-05,10,,p2,false,,\n"
+        "r1,1,a,2026-01-09,-20,-5,p1,true,o1,\n"
+        "o2,1,b,2026-01-06,20,5,p1,false,,\no2,2,b,2026-01-06,10,,p2,false,,\n"
+        "r2,1,b,2026-01-09,-10,,p2,true,o2,\n"
+        "o3,1,c,2026-01-07,20,5,p1,false,,\no3,2,c,2026-01-07,10,,p2,false,,\n"
+        "r3,1,c,2026-01-09,-20,-5,,true,o3,\n"
+        "o4,1,d,2026-01-08,20,5,p1,false,,\nr4,1,d,2026-01-09,-20,,p1,true,o4,1\n"
+    )
+    study = open_study(str(make_shop(text, toml="complete_through = 2026-01-31")), "2026-01")
+    days = study.con.execute(summaries.engine_table(study, "customer_days")).set_index("day")
+    found = {
+        day.day: (row.revenue, row.margin, row.margin_revenue, row.cost, row.order_cost)
+        for day, row in days.set_axis(pd.to_datetime(days.index)).iterrows()
+    }
+    # Known of what came back; not known; the whole order where no product is named; goods kept,
+    # where the refund itself cost a fee.
+    assert found == {
+        5: (1000, 0, 0, 0, 0), 6: (2000, 1500, 2000, 500, 0), 7: (1000, 1500, 2000, 500, 0),
+        8: (0, -600, 0, 600, 100),
+    }  # fmt: skip
+
+
+def test_sale_lines_below_zero_are_part_of_what_an_order_brought(make_shop):
+    text = (
+        "order_id,line_id,customer_id,ordered_at,revenue,is_refund\n"
+        "o1,1,a,2026-01-05,100,false\no1,2,a,2026-01-05,-20,false\n"
+        "o2,1,b,2026-01-06,50,false\no2,2,b,2026-01-06,-50,false\n"
+    )
+    study = open_study(str(make_shop(text, toml="complete_through = 2026-01-31")), "2026-01")
+    moments = summaries.load(study, "paid_moments").iloc[0]
+    assert (moments.gross_revenue, moments.net_revenue, moments.gross_aov_total) == (80, 80, 80)
+    assert summaries.load(study, "paid_ages")["gross"].sum() == 80
+
+
+def test_a_month_without_a_line_keeps_its_active_customers(make_shop):
+    text = "order_id,customer_id,ordered_at,revenue\n1,a,2024-01-20,10\n2,a,2024-03-15,10\n"
+    study = open_study(str(make_shop(text, toml="complete_through = 2024-03-31")), "2024-03")
+    stock = summaries.load(study, "active_stock", window=90)
+    assert stock[["active", "kept", "new_active"]].to_numpy().tolist() == [
+        [1, 0, 1], [1, 1, 0], [1, 1, 0],
+    ]  # fmt: skip
 
 
 def test_facts_and_days_agree_on_what_a_purchase_is():
@@ -374,17 +478,39 @@ def test_facts_and_days_agree_on_what_a_purchase_is():
     frame["order_date"] = frame["event_date"] = pd.to_datetime("2026-01-01") + pd.to_timedelta(
         frame.pop("day"), "D"
     )
-    frame = frame.assign(quantity=1.0, margin=frame["revenue"], order_cost=0, channel="web")
+    frame = frame.assign(quantity=1.0, margin=frame["revenue"], order_cost=0, discount=0,
+                         channel="web")  # fmt: skip
     kinds = dict.fromkeys(("order_date", "event_date", "known_date"), "date")
+    frame = frame.assign(product_id=None)
     schema = dict.fromkeys(frame.columns, "string") | kinds
     schema |= {"quantity": "float64", "is_refund": "boolean"}
-    schema |= dict.fromkeys(("revenue", "margin", "order_cost"), "int64")
+    schema |= dict.fromkeys(("revenue", "discount", "margin", "order_cost"), "int64")
     orders = ibis.memtable(frame.assign(known_date=pd.NaT), schema=schema)
     customers = ibis.memtable([], schema={"customer_id": "string", "acquisition_channel": "string"})
     con = ibis.duckdb.connect()
-    facts = expressions.customer_facts(orders, customers)
+    facts = customer_facts(orders, customers)
     found = con.execute(facts).set_index("customer_id")
-    days = expressions.purchase_days(expressions.customer_days(orders, facts))
+    days = purchase_days(customer_days(orders, facts))
     counted = con.execute(days.group_by("customer_id").aggregate(n=days.count()))
     assert dict(zip(counted["customer_id"], counted["n"], strict=True)) == {"a": 2}
     assert found["frequency"].dropna().to_dict() == {"a": 1}
+
+
+def test_only_what_went_out_before_the_first_order_can_have_brought_it(make_shop):
+    orders = (
+        "order_id,customer_id,ordered_at,revenue\n1,a,2026-01-05 10:00:00,10\n"
+        "2,b,2026-01-06 09:00:00,10\n3,c,2026-01-06 12:00:00,10\n4,d,2026-01-07 12:00:00,10\n"
+    )
+    sent = (
+        "customer_id,campaign_id,kind,sent_at,delivered\n"
+        "a,spring,email,2026-01-04 10:00:00,true\na,welcome,email,2026-01-05 11:00:00,true\n"
+        "b,welcome,email,2026-01-06 10:00:00,true\nc,spring,email,2026-01-05 10:00:00,false\n"
+        "d,autumn,email,2025-12-01 10:00:00,true\nd,today,email,2026-01-07 09:00:00,\n"
+    )
+    toml = "complete_through = 2026-01-31"
+    study = open_study(str(make_shop(orders, toml=toml, touchpoints=sent)), "2026-01")
+    traits = study.con.execute(summaries.engine_table(study, "customer_traits"))
+    assert sorted(traits["campaign"]) == ["no campaign", "no campaign", "spring", "today"]
+    study = open_study(str(make_shop(orders, name="bare", toml=toml)), "2026-01")
+    traits = study.con.execute(summaries.engine_table(study, "customer_traits"))
+    assert set(traits["campaign"]) == {"unknown"}

@@ -67,7 +67,7 @@ def design_effect(sums: pd.DataFrame, part: str, whole: str) -> np.ndarray:
     drawn, sum (part - share x whole)^2 / (sum whole)^2, over that of as many single draws; for few
     customers as Korn and Graubard have it (Survey Methodology 24, 1998): x G / (G - 1), and with
     Student's t of G - 1. ``sums`` has both columns, customers (G), and the products of
-    `expressions.with_products`. Rows with fewer than RARE of either kind say nothing of it and take
+    `arithmetic.with_products`. Rows with fewer than RARE of either kind say nothing of it and take
     that of all rows together; where none does, it is as if each customer always did the same. Rows
     without products, such as those withheld, have none, and so no interval.
 

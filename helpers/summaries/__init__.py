@@ -19,10 +19,11 @@ from helpers.contract.conversions import minor_digits
 from helpers.engines.faults import told
 from helpers.errors import UsageError, nearest
 from helpers.study import Study
-from helpers.summaries import consent, experiment_samples, expressions, prediction, responses
+from helpers.summaries import consent, experiment_samples, prediction, responses
+from helpers.summaries.days import MONEY
 from helpers.summaries.listed import PRIVATE, SUMMARIES
 
-_AMOUNTS = (*expressions.MONEY, "margin_revenue", "total_spend", "amount")
+_AMOUNTS = (*MONEY, "margin_revenue", "total_spend", "amount")
 _AMOUNTS += ("cost_per_customer", "fixed_cost", "order_cost")
 _AMOUNTS += ("order_money", "paid_money", "paid_for_day", "sales")
 _AMOUNTS += ("aov_total", "median_revenue", "moved_revenue", "planned", "service", "net")

@@ -6,7 +6,8 @@ Ibis expressions; money is in whole minor units. Summaries hold facts only.
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.expressions import purchase_days
+from helpers.summaries.arithmetic import every_month, exact, month_number
+from helpers.summaries.days import purchase_days
 
 CLASSES = 5
 # A customer is active for twice their own cadence, cooling to four times, dormant from then on.
@@ -15,16 +16,15 @@ ACTIVE, DORMANT = 2, 4
 ITEMS, AFFINITY_DAYS, MOST_BREADTH = 25, 365, 8
 NEXT_DAYS = 180
 ACTIVATION_DAYS, LATER_DAYS, FLOW_DAYS = 14, 180, 60
-_EXACT = "decimal(19, 0)"
 
 
 def rfm_cells(days: ir.Table, *, as_of: str) -> ir.Table:
     """Customers by rank of recency, frequency and money: how many, and what they brought.
 
-    Ranks run from 1 (low) in fifths; customers alike in a figure share a rank, and ranks that
-    would be empty are closed up. ``frequency`` 1 are those with one purchase day, the others
-    are ranked among themselves; ``money`` is revenue so far. ``idle_days`` is the sum of days
-    since the last purchase, ``purchases`` of purchase days.
+    Ranks run from 1 (low) in fifths, by the middle of the places that customers alike in a figure
+    take up; ranks that would be empty are closed up. ``frequency`` 1 are those with one purchase
+    day, the others are ranked among themselves; ``money`` is the revenue of purchase days.
+    ``idle_days`` is the sum of days since the last purchase, ``purchases`` of purchase days.
     """
     bought = purchase_days(days)
     each = bought.group_by("customer_id").aggregate(
@@ -45,35 +45,42 @@ def rfm_cells(days: ir.Table, *, as_of: str) -> ir.Table:
 
 
 def _ranked(each: ir.Table, name: str, by: ir.Value, within: str | None = None) -> ir.Table:
-    """Add a rank in fifths by the middle of those who are alike, without empty ranks."""
+    """Add a rank in fifths by the middle of those who are alike, without empty ranks.
+
+    Ranks are of amounts, which are fewer than customers: these are not put in order.
+    """
+    groups = [] if within is None else [within]
     each = each.mutate(_by=by)
-    groups = [] if within is None else [each[within]]
-    below = ibis.rank().over(ibis.window(group_by=groups, order_by=each._by))
-    alike = each.count().over(ibis.window(group_by=[*groups, each._by]))
-    size = each.count().over(ibis.window(group_by=groups))
+    amounts = each.group_by(*groups, "_by").aggregate(alike=each.count())
+    up_to = ibis.cumulative_window(group_by=groups, order_by=amounts._by)
+    below = amounts.alike.sum().over(up_to) - amounts.alike
+    size = amounts.alike.sum().over(ibis.window(group_by=groups))
     # Whole numbers, so that every engine cuts at the same place.
-    fifth = ((2 * below + alike) * CLASSES) // (2 * size)
-    each = each.mutate(_fifth=fifth)
-    groups = [] if within is None else [each[within]]
-    dense = ibis.dense_rank().over(ibis.window(group_by=groups, order_by=each._fifth))
-    return each.mutate(**{name: (dense + 1).cast("int64")}).drop("_by", "_fifth")
+    fifth = ((2 * below + amounts.alike) * CLASSES) // (2 * size)
+    amounts = amounts.mutate(_fifth=fifth.cast("int64"))
+    dense = ibis.dense_rank().over(ibis.window(group_by=groups, order_by=amounts._fifth))
+    amounts = amounts.select(*groups, "_by", **{name: (dense + 1).cast("int64")})
+    return each.join(amounts, [*groups, "_by"]).drop("_by")
 
 
 def state_moves(days: ir.Table, *, as_of: str) -> ir.Table:
     """Months by state of customers at its end and at the end of the month before: how many.
 
     A customer's cadence is the mean of their own gaps between purchase days so far and one gap
-    of the shop's mean length (so that a first gap does not decide alone). At a month's end a
-    customer is 'new' in the month of the first purchase, 'active' within ACTIVE cadences of the
-    last one, 'cooling' within DORMANT, then 'dormant'; 'reactivated' in a month with a purchase
-    that ended a dormant wait. ``before`` is missing in the month of joining. Months without any
-    purchase of the shop count, too.
+    of the shop's mean length (so that a first gap does not decide alone; 30 days where the shop has
+    none), rounded down to whole days, at least one. At a month's end a customer is 'new' in the
+    month of the first purchase, 'active' within ACTIVE cadences of the last one, 'cooling' within
+    DORMANT, then 'dormant'; 'reactivated' in a month with a purchase that ended a dormant wait.
+    ``before`` is missing in the month of joining. Months without any purchase of the shop count,
+    too.
     """
-    bought = purchase_days(days).select("customer_id", "day")
-    spans = bought.group_by("customer_id").aggregate(
-        days=bought.day.max().delta(bought.day.min(), unit="day"), gaps=bought.count() - 1
+    bought = purchase_days(days).select(
+        "customer_id", "day", "next_purchase", first="first_day", number="purchase_number"
     )
-    typical = spans.aggregate(days=spans.days.sum(), gaps=spans.gaps.sum().nullif(0))
+    typical = bought.aggregate(
+        days=bought.next_purchase.delta(bought.day, unit="day").sum(),
+        gaps=bought.next_purchase.count().nullif(0),
+    )
     # In whole days, rounded by whole numbers, at least one: alike on every engine.
     typical = typical.select(
         typical=ibis.greatest(
@@ -81,15 +88,13 @@ def state_moves(days: ir.Table, *, as_of: str) -> ir.Table:
         )
     )
     each = ibis.window(group_by=bought.customer_id, order_by=bought.day)
-    steps = bought.mutate(
-        number=ibis.row_number().over(each), back=bought.day.lag().over(each),
-        first=bought.day.first().over(each),
-    ).cross_join(typical)  # fmt: skip
-    known = _cadence(steps, steps.back, steps.number - 1)
+    steps = bought.mutate(back=bought.day.lag().over(each)).cross_join(typical)
+    known = _cadence(steps, steps.back, steps.number - 2)
     gap = steps.day.delta(steps.back, unit="day")
     steps = steps.mutate(woken=(gap > DORMANT * known).fill_null(False))
-    cells = _month_cells(steps, _month_number(as_of))
-    months = _months_to(cells, _month_number(as_of))
+    last = month_number(ibis.date(as_of))
+    cells = _month_cells(steps, last)
+    months = every_month(cells, cells.of.min(), last)
     rows = cells.cross_join(months)
     rows = rows.filter((rows.of <= rows.number) & (rows.number < rows.until))
     is_first = rows.number == rows.of
@@ -111,13 +116,6 @@ def _cadence(steps: ir.Table, day: ir.Value, gaps: ir.Value) -> ir.Value:
     return ibis.greatest((so_far + steps.typical) // (gaps + 1), 1)
 
 
-def _month_number(day: str | ir.Value) -> int | ir.Value:
-    """Months since the year 0, so that a month before is one less."""
-    if isinstance(day, str):
-        return int(day[:4]) * 12 + int(day[5:7]) - 1
-    return (day.year() * 12 + day.month() - 1).cast("int64")
-
-
 def _waiting(rows: ir.Table, month: ir.Value) -> ir.Value:
     """The state at the end of a month that brought no purchase."""
     return ibis.cases(
@@ -125,30 +123,31 @@ def _waiting(rows: ir.Table, month: ir.Value) -> ir.Value:
     )
 
 
-def _month_cells(steps: ir.Table, last: int) -> ir.Table:
+def _month_cells(steps: ir.Table, last: ir.IntegerValue) -> ir.Table:
     """Count customers alike from one month with a purchase to the next: states follow from these.
 
     ``of`` is the month's number and ``until`` that of the next month with a purchase (after the
     last one: of the month after all), ``active`` and ``cooling`` the last months at whose end
     they still are, ``begun`` the state at the end of this month, ``ended`` at that before it.
     """
-    months = steps.group_by("customer_id", of=_month_number(steps.day)).aggregate(
+    steps = steps.mutate(of=month_number(steps.day), to=month_number(steps.next_purchase))
+    months = steps.group_by("customer_id", "of").aggregate(
         day=steps.day.max(), number=steps.number.max(), first=steps["first"].min(),
         woke=steps.woken.any(), typical=steps.typical.max(),
+        to=steps.to.max(where=steps.to > steps.of),
     )  # fmt: skip
-    cadence = _cadence(months, months.day, months.number)
-    each = ibis.window(group_by=months.customer_id, order_by=months.of)
+    cadence = _cadence(months, months.day, months.number - 1)
     months = months.mutate(
-        until=months.of.lead().over(each).fill_null(last + 1),
+        until=months.to.fill_null(last + 1),
         # A month's end is within a wait where the day after it is.
         **{
-            state: _month_number((months.day + (waits * cadence + 1).as_interval("D")).cast("date"))
+            state: month_number((months.day + (waits * cadence + 1).as_interval("D")).cast("date"))
             - 1
             for state, waits in (("active", ACTIVE), ("cooling", DORMANT))
         },
     )
     begun = ibis.cases(
-        (_month_number(months["first"]) == months.of, "new"), (months.woke, "reactivated"),
+        (month_number(months["first"]) == months.of, "new"), (months.woke, "reactivated"),
         else_=_waiting(months, months.of),
     )  # fmt: skip
     months = months.mutate(begun=begun)
@@ -166,17 +165,6 @@ def _month_cells(steps: ir.Table, last: int) -> ir.Table:
     return months.group_by(keys).aggregate(customers=months.count())
 
 
-def _months_to(cells: ir.Table, last: int) -> ir.Table:
-    """Every month from the first purchase on, those without any purchase, too."""
-    edges = cells.aggregate(place=cells.of.min())
-    months = edges.select(number=ibis.range(edges.place, last + 1).unnest())
-    number = months.number.cast("int64")
-    month = ibis.date(
-        (number // 12).cast("int32"), (number % 12 + 1).cast("int32"), ibis.literal(1)
-    )
-    return months.select(number=number, month=month)
-
-
 def product_pairs(orders: ir.Table, *, as_of: str) -> ir.Table:
     """Pairs of products, and of categories, by how many different ones their buyers bought.
 
@@ -184,7 +172,8 @@ def product_pairs(orders: ir.Table, *, as_of: str) -> ir.Table:
     level, breadth (different items of these that a customer bought, MOST_BREADTH or more as one)
     and pair: the customers with both, and the margin and revenue that the two items brought from
     them. A row with ``other`` missing counts the customers of one item, and one with ``item``
-    missing, too, all customers of that breadth. Refunds are not counted.
+    missing, too, all customers of that breadth. Of lines with revenue that are products; refunds
+    are not counted, and a margin that is not known counts as 0.
     """
     parts = []
     since = (ibis.date(as_of) - ibis.interval(days=AFFINITY_DAYS)).cast("date")
@@ -233,15 +222,12 @@ def next_items(days: ir.Table, orders: ir.Table, segments: ir.Table, *, as_of: s
     """First category by the category of the second purchase: how many customers.
 
     Of customers seen for NEXT_DAYS days or more since the first purchase; ``then`` is the
-    category with the most revenue on the second purchase day, missing where none came within
-    NEXT_DAYS days.
+    category with the most revenue on the second purchase day (the first by name among equals,
+    'unknown' where none is named), missing where none came within NEXT_DAYS days.
     """
-    bought = purchase_days(days).select("customer_id", "day")
-    order = ibis.window(group_by=bought.customer_id, order_by=bought.day)
-    steps = bought.mutate(
-        following=bought.day.lead().over(order), number=ibis.row_number().over(order)
-    )
-    first = steps.filter(steps.number == 0)
+    bought = purchase_days(days)
+    first = bought.filter(bought.day == bought.first_day)
+    first = first.select("customer_id", "day", following="next_purchase")
     seen = (first.day + ibis.interval(days=NEXT_DAYS)).cast("date")
     first = first.mutate(in_time=first.following <= seen).filter(seen <= ibis.date(as_of))
     first = first.join(segments.select("customer_id", "first_category"), "customer_id")
@@ -309,10 +295,10 @@ def activated_value(
         **{name: seen[name].sum(where=inside).fill_null(0)
            for name in ("orders", "revenue", "margin")}
     )  # fmt: skip
-    exact = {name: each[name].cast(_EXACT) for name in ("revenue", "margin")}
+    sums = {name: exact(each[name]) for name in ("revenue", "margin")}
     return each.group_by("activated").aggregate(
         customers=each.count(), buyers=each.count(where=each.orders > 0),
-        orders=each.orders.sum(), **{name: each[name].sum() for name in exact},
-        **{f"{name}_squares": (value * value).sum() for name, value in exact.items()},
-        **{f"{name}_cubes": (value * value * value).sum() for name, value in exact.items()},
+        orders=each.orders.sum(), **{name: each[name].sum() for name in sums},
+        **{f"{name}_squares": (value * value).sum() for name, value in sums.items()},
+        **{f"{name}_cubes": (value * value * value).sum() for name, value in sums.items()},
     )  # fmt: skip

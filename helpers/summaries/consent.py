@@ -14,6 +14,7 @@ from ibis.expr import types as ir
 from helpers.measures.metrics import mean_interval
 from helpers.measures.withheld import withhold
 from helpers.show import count, label, percent
+from helpers.summaries.arithmetic import exact
 
 # Which purposes of consent cover what is sent. A kind that is not named needs none of these: what
 # a customer sees inside the shop, or signed up for.
@@ -100,11 +101,11 @@ def consent_coverage(
     rows = joined.select(
         "purpose", "channel", "orders", "revenue", state=joined.state.fill_null("no record")
     )
-    exact = {name: rows[name].cast("decimal(19, 0)") for name in ("orders", "revenue")}
+    sums = {name: exact(rows[name]) for name in ("orders", "revenue")}
     return rows.group_by("purpose", "channel", "state").aggregate(
         customers=rows.count(), orders=rows.orders.sum(), revenue=rows.revenue.sum(),
-        order_number_squares=(exact["orders"] * exact["orders"]).sum(),
-        revenue_squares=(exact["revenue"] * exact["revenue"]).sum(),
+        order_number_squares=(sums["orders"] * sums["orders"]).sum(),
+        revenue_squares=(sums["revenue"] * sums["revenue"]).sum(),
     )  # fmt: skip
 
 
@@ -270,3 +271,6 @@ def sent_sentence(frame: pd.DataFrame, *, least: int = 1) -> str:
         f"{count(rows['no_record'].sum())} without any record. Consent to e-mail covers what "
         "is sent by e-mail, and so for text messages, push and calls; other kinds need none here."
     )
+
+
+# NOIMPORT

@@ -12,7 +12,7 @@ import pandas as pd
 from ibis.expr import types as ir
 
 from helpers.measures.metrics import wilson
-from helpers.summaries.expressions import month_of
+from helpers.summaries.arithmetic import month_of
 from helpers.summaries.winning import months_between
 
 UNITS = {"contracts": "subscription_id", "customers": "customer_id"}

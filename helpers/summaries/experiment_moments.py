@@ -8,8 +8,8 @@ windows, and only the customers with money are summed up window by window.
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.experiments import CELL, MONEY, STEPS, WINDOWS, cells, exact
-from helpers.summaries.expressions import whole
+from helpers.summaries.arithmetic import exact, whole
+from helpers.summaries.experiments import CELL, MONEY, STEPS, WINDOWS, cells
 
 DECLARED = "declared"
 # Stands for the length of the window that an experiment declared.

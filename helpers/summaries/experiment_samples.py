@@ -3,15 +3,11 @@
 import ibis
 from ibis.expr import types as ir
 
+from helpers.summaries.arithmetic import whole
+from helpers.summaries.days import counted_lines, purchase_days
 from helpers.summaries.experiment_moments import covariate_sums, outcome_sums
 from helpers.summaries.experiments import WINDOWS, declared_sums, money_days
-from helpers.summaries.expressions import (
-    PRE_DAYS,
-    counted_lines,
-    experiment_list,
-    purchase_days,
-    whole,
-)
+from helpers.summaries.expressions import PRE_DAYS, experiment_list
 
 # Who could be assigned: customers with an order in the year before.
 ACTIVE_DAYS = 365
@@ -21,32 +17,31 @@ _METRICS = ("converted", "orders", "revenue", "margin")
 def shop_windows(days: ir.Table, costs: ir.Table, *, as_of: str) -> list[ir.Table]:
     """Windows: what customers of the last year did in the days up to ``as_of``, as moments.
 
-    For each window of so many days: ``n`` customers with an order in the 365 days before it, and
-    sums, squares and products as in `experiment_moments`, as if all had been assigned on its first
-    day. ``joined`` counts the customers whose first order fell into it.
+    For each of WINDOWS, so many days of which ``as_of`` is the last: ``n`` customers with an order
+    in the 365 days before it, and sums, squares and products as in `experiment_moments` (margin
+    less what serving cost), as if all had been assigned on its first day. ``joined`` counts the
+    customers whose first order fell into it; they are not in ``n``.
     """
-    rows = money_days(days, costs)
-    return [_shop_window(rows, window, as_of) for window in WINDOWS]
+    return [_shop_window(days, costs, window, as_of) for window in WINDOWS]
 
 
-def _shop_window(rows: ir.Table, window: int, as_of: str) -> ir.Table:
+def _shop_window(days: ir.Table, costs: ir.Table, window: int, as_of: str) -> ir.Table:
     start = (ibis.date(as_of) - ibis.interval(days=window - 1)).cast("date")
+    rows, longest = money_days(days, costs), max(ACTIVE_DAYS, PRE_DAYS)
     back = start.delta(rows.day, unit="day")
+    rows = rows.filter(back <= longest)
     inside, before = back <= 0, back > 0
-    recent = before & (back <= PRE_DAYS)
     each = rows.group_by("customer_id").aggregate(
         eligible=whole(rows.orders, where=before & (back <= ACTIVE_DAYS)),
-        ever=whole(rows.orders, where=before),
         orders=whole(rows.orders, where=inside),
         revenue=whole(rows.revenue, where=inside),
         margin=whole(rows.margin, where=inside),
-        pre=whole(rows.margin, where=recent),
+        pre=whole(rows.margin, where=before & (back <= PRE_DAYS)),
     )
     # Customers are gone through once: whoever could not have been assigned adds nothing.
     counts, zero = each.eligible > 0, ibis.literal(0, "int64")
     done = each.select(
         counts=counts,
-        joined=(each.ever == 0) & (each.orders > 0),
         converted=(counts & (each.orders > 0)).cast("int64"),
         missing=zero,
         **{
@@ -55,10 +50,11 @@ def _shop_window(rows: ir.Table, window: int, as_of: str) -> ir.Table:
     )
     sums = covariate_sums(done) | outcome_sums(done, _METRICS)
     sums = {name: value.fill_null(0) for name, value in sums.items()}
-    found = done.aggregate(
-        n=done.count(where=done.counts), joined=done.count(where=done.joined), **sums
+    found = done.aggregate(n=done.count(where=done.counts), **sums)
+    joined = days.aggregate(
+        joined=days.count(where=(days.day == days.cohort_day) & (days.day >= start))
     )
-    return found.mutate(window_days=ibis.literal(window, "int64"))
+    return found.cross_join(joined).mutate(window_days=ibis.literal(window, "int64"))
 
 
 def assigned_revenue(orders: ir.Table, assignments: ir.Table, experiments: ir.Table) -> ir.Table:
@@ -84,7 +80,10 @@ def assigned_revenue(orders: ir.Table, assignments: ir.Table, experiments: ir.Ta
 
 
 def known_states(days: ir.Table, *, split: str) -> ir.Table:
-    """Distinct purchase histories up to the day ``split``: as `customer_states`, as known then."""
+    """Distinct purchase histories up to the day ``split``: as `customer_states`, of days by then.
+
+    Refunds are those known today, for they stand on the day of their sale.
+    """
     bought = purchase_days(days)
     bought = bought.filter(bought.day <= ibis.date(split))
     each = bought.group_by("customer_id").aggregate(
@@ -94,12 +93,11 @@ def known_states(days: ir.Table, *, split: str) -> ir.Table:
 
 
 def known_spends(days: ir.Table, *, split: str) -> ir.Table:
-    """Distinct repeat spends up to the day ``split``: as `spend_states`, as known then."""
-    bought = purchase_days(days)
-    bought = bought.filter(bought.day <= ibis.date(split))
-    first = bought.group_by(c="customer_id").aggregate(first=bought.day.min())
-    again = bought.join(first, bought.customer_id == first.c)
-    again = again.filter((again.day > again["first"]) & (again.revenue > 0))
+    """Distinct repeat spends up to the day ``split``: as `spend_states`, of days by then."""
+    again = purchase_days(days)
+    again = again.filter(
+        (again.day <= ibis.date(split)) & (again.day > again.first_day) & (again.revenue > 0)
+    )
     each = again.group_by("customer_id").aggregate(
         frequency=again.count(), total_spend=again.revenue.sum()
     )

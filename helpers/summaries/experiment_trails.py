@@ -9,8 +9,9 @@ import ibis
 from ibis.expr import types as ir
 
 from helpers.summaries import consent
-from helpers.summaries.experiments import CELL, LONGEST, cells, declared_sums, exact, own_messages
-from helpers.summaries.expressions import purchase_days
+from helpers.summaries.arithmetic import exact
+from helpers.summaries.days import purchase_days
+from helpers.summaries.experiments import CELL, LONGEST, cells, declared_sums, own_messages
 
 # A cycle of messages has two to four of them.
 MOST_MESSAGES = 4

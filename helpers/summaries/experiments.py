@@ -9,7 +9,8 @@ counted, not joined.
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.expressions import PRE_DAYS, experiment_list, whole
+from helpers.summaries.arithmetic import whole
+from helpers.summaries.expressions import PRE_DAYS, experiment_list
 
 WINDOWS = (7, 14, 30, 60, 180)
 LONGEST = max(WINDOWS)
@@ -184,8 +185,3 @@ def own_messages(who: ir.Table, touchpoints: ir.Table) -> ir.Table:
     return told.join(sent, [told.customer_id == sent.to, told.experiment_id == sent.campaign]).drop(
         "to", "campaign"
     )
-
-
-def exact(column: ir.IntegerColumn) -> ir.DecimalColumn:
-    """Give whole numbers of 18 digits: a machine word, whose products are exact."""
-    return column.cast("decimal(18, 0)")

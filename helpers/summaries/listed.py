@@ -9,6 +9,7 @@ from helpers.summaries import (
     cohort_expressions,
     consent,
     contracts,
+    days,
     experiment_moments,
     experiment_samples,
     experiment_trails,
@@ -44,8 +45,8 @@ class Summary:
 SUMMARIES = {
     "scope": Summary(("orders",), expressions.scope),
     "later_scope": Summary(("later_orders",), expressions.scope),
-    "customer_days": Summary(("orders", "customer_facts"), expressions.customer_days),
-    "customer_facts": Summary(("orders", "customers"), expressions.customer_facts),
+    "customer_facts": Summary(("orders", "customers"), days.customer_facts),
+    "customer_days": Summary(("orders", "customer_facts"), days.customer_days),
     "customer_states": Summary(("customer_facts",), expressions.customer_states),
     "spend_states": Summary(("customer_facts",), expressions.spend_states),
     "repeat_orders": Summary(("customer_days",), expressions.repeat_orders, ("as_of",)),
@@ -122,8 +123,9 @@ SUMMARIES = {
         needs="payments",
     ),
     "table_gaps": Summary(freshness.DATED, freshness.table_gaps),
-    "customer_moments": Summary(("customer_days",), moments.customer_moments),
-    "known_months": Summary(("orders",), expressions.known_months),
+    "month_pairs": Summary(("customer_days",), cohort_expressions.month_pairs),
+    "customer_moments": Summary(("customer_days", "month_pairs"), moments.customer_moments),
+    "known_months": Summary(("orders", "customer_days"), expressions.known_months),
     "cash_months": Summary(("orders",), moments.cash_months),
     "utc_months": Summary(("orders",), moments.utc_months),
     "spend_months": Summary(("marketing_spend",), winning.spend_months, ("as_of",)),
@@ -166,11 +168,10 @@ SUMMARIES = {
     "spans": Summary(("customer_days",), value_expressions.spans, ("as_of",)),
     "concentration": Summary(("customer_days", "customers"), value_expressions.concentration),
     "paid_ages": Summary(("orders",), value_expressions.paid_ages),
-    "paid_moments": Summary(("orders",), value_expressions.paid_moments),
+    "paid_moments": Summary(("orders", "scope"), value_expressions.paid_moments),
     "active_stock": Summary(("customer_days",), value_expressions.active_stock, ("window",)),
-    "month_pairs": Summary(("customer_days",), cohort_expressions.month_pairs),
     "customer_traits": Summary(
-        ("customer_segments", "orders", "customers", "touchpoints"),
+        ("customer_segments", "customers", "touchpoints"),
         cohort_expressions.customer_traits,
     ),
     "trait_ages": Summary(
@@ -180,7 +181,7 @@ SUMMARIES = {
         ("customer_days", "customer_traits"), resampling.trait_groups, ("dimension",)
     ),
     "basket_ages": Summary(
-        ("customer_days", "orders", "customer_facts"), cohort_expressions.basket_ages
+        ("customer_days", "customer_facts"), cohort_expressions.basket_ages
     ),
     "rfm_cells": Summary(("customer_days",), behaviour.rfm_cells, ("as_of",)),
     "state_moves": Summary(("customer_days",), behaviour.state_moves, ("as_of",)),
@@ -195,8 +196,7 @@ SUMMARIES = {
     "promotion_spans": Summary(("promotions",), value_expressions.promotion_spans),
     "cohort_months": Summary(("customer_days",), prediction.cohort_months),
     "customer_features": Summary(
-        ("customer_days", "orders", "customers", "consents", "touchpoints", "service_costs",
-         "acquisition"),
+        ("customer_days", "orders", "consents", "touchpoints", "service_costs", "acquisition"),
         prediction.customer_features,
         ("split", "until"),
     ),

@@ -8,7 +8,9 @@ import ibis
 from ibis.expr import types as ir
 
 from helpers.summaries import consent
-from helpers.summaries.expressions import month_of, purchase_days
+from helpers.summaries.arithmetic import month_of
+from helpers.summaries.days import purchase_days
+from helpers.summaries.value_expressions import largest
 
 # No more customers than this ever leave the engine one by one, and without a name.
 MOST_CUSTOMERS = 200_000
@@ -48,7 +50,6 @@ def cohort_months(days: ir.Table) -> ir.Table:
 def customer_features(
     days: ir.Table,
     orders: ir.Table,
-    customers: ir.Table,
     consents: ir.Table,
     touchpoints: ir.Table,
     costs: ir.Table,
@@ -60,20 +61,23 @@ def customer_features(
     """One row per customer seen by the day ``split``, no name: features before it, results after.
 
     History (frequency, first_day, last_day, spend_frequency, total_spend), then features dated up
-    to ``split``: recent purchases and money, the same season a year before, product mix, discount,
-    what went back, channel and what winning a customer there cost, contacts by customers who had
-    consented by ``split``, cost of service. ``previous_...`` is as long a stretch before ``split``
-    as lies after it up to ``until``; ``later_...`` is what followed. ``population`` counts all
-    customers; above 200,000 a sample is given: pseudonyms are random, so the first in their order
-    are a random sample. Refunds are netted from the day of their sale, even if they came later.
+    to ``split``: recent purchases and money, the same season a year before, product mix (the main
+    category is the one with the most revenue), discount, what went back, channel and what winning a
+    customer there cost in the month of the first order, messages of 90 days to customers who had
+    consented to something by ``split``, service. ``previous_...`` are repeat purchases of as long a
+    stretch before ``split`` as lies after it up to ``until``; ``later_...`` is what followed.
+    ``population`` counts all customers; above 200,000 a sample is given: pseudonyms are random, so
+    the first in their order are a random sample. Refunds are netted from the day of their sale,
+    even if they came later; ``given_back`` is what had come back by ``split``.
     """
     cut, end = ibis.date(split), ibis.date(until)
     length = end.delta(cut, unit="day")
     bought = purchase_days(days).filter(lambda t: t.day <= end)
     before = bought.filter(bought.day <= cut)
     base = before.group_by("customer_id").aggregate(
-        first_day=before.first_day.min(), last_day=before.day.max(), frequency=before.count() - 1
-    )
+        first_day=before.first_day.min(), last_day=before.day.max(), frequency=before.count() - 1,
+        channel=before.channel.min(), start=month_of(before.cohort_day.min()),
+    )  # fmt: skip
     base = base.mutate(population=base.count().over(ibis.window()))
     base = base.order_by("customer_id").limit(MOST_CUSTOMERS)
     parts = [
@@ -82,9 +86,9 @@ def customer_features(
         _product_mix(orders.filter(orders.event_date <= cut).semi_join(base, "customer_id")),
         _contacts(touchpoints, consents, split),
         _service(costs.filter(costs.date <= cut)),
-        _channels(base, orders, customers, acquired),
+        _channel_cost(base, acquired),
     ]
-    rows = base
+    rows = base.drop("start")
     for part in parts:
         rows = rows.left_join(part, "customer_id").drop("customer_id_right")
     zero = {
@@ -133,14 +137,15 @@ def _product_mix(lines: ir.Table) -> ir.Table:
     """What was bought, at which discount, and what of it went back by then."""
     sale = ~lines.is_refund
     discount = lines.discount.fill_null(0)
-    return lines.group_by("customer_id").aggregate(
+    mix = lines.group_by("customer_id").aggregate(
         products=lines.product_id.nunique(where=sale),
         categories=lines.category.nunique(where=sale),
-        main_category=lines.category.min(where=sale),
         gross=(lines.revenue + discount).sum(where=sale),
         discounts=discount.sum(where=sale),
         given_back=-lines.revenue.sum(where=~sale),
     )
+    main = largest(lines.filter(sale), "category").rename(main_category="category")
+    return mix.left_join(main, "customer_id").drop("customer_id_right")
 
 
 def _contacts(touchpoints: ir.Table, consents: ir.Table, split: str) -> ir.Table:
@@ -160,25 +165,13 @@ def _service(costs: ir.Table) -> ir.Table:
     return costs.group_by("customer_id").aggregate(tickets=costs.count(), served=costs.amount.sum())
 
 
-def _channels(
-    base: ir.Table, orders: ir.Table, customers: ir.Table, acquired: ir.Table
-) -> ir.Table:
-    """The channel that won each customer, and what a new customer cost there in that month."""
-    sales = orders.filter(~orders.is_refund)
-    first = sales.join(base.select("customer_id", "first_day"), "customer_id")
-    first = first.filter(first.order_date == first.first_day)
-    first = first.group_by("customer_id").aggregate(
-        bought_in=first.channel.min(), month=month_of(first.first_day.min())
-    )
-    known = customers.group_by("customer_id").aggregate(won_by=customers.acquisition_channel.min())
-    both = first.left_join(known, "customer_id").drop("customer_id_right")
-    both = both.mutate(channel=ibis.coalesce(both.won_by, both.bought_in, "unknown"))
+def _channel_cost(base: ir.Table, acquired: ir.Table) -> ir.Table:
+    """What a new customer cost in the channel that won each customer, in that month."""
     cost = acquired.filter(acquired.new_customers > 0)
     cost = cost.select(
         "start", "channel", channel_cost=cost.cost.cast("float64") / cost.new_customers
     )
-    found = both.left_join(cost, [both.month == cost.start, both.channel == cost.channel])
-    return found.select("customer_id", "channel", "channel_cost")
+    return base.join(cost, ["start", "channel"]).select("customer_id", "channel_cost")
 
 
 def scored_customers(

@@ -9,8 +9,9 @@ Wolter, Introduction to Variance Estimation (2007), chapters 2 (random groups) a
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.ages import aged
-from helpers.summaries.expressions import PARTS, month_of
+from helpers.summaries.ages import age_of, opens_step, since_first_order
+from helpers.summaries.arithmetic import month_of
+from helpers.summaries.expressions import PARTS
 
 
 def cohort_groups(days: ir.Table, facts: ir.Table) -> list[ir.Table]:
@@ -42,9 +43,10 @@ def _by_group(days: ir.Table, who: ir.Table, units: tuple[str, ...], *extra: str
     sizes = who.group_by(keys).aggregate(customers=who.count())
     parts = []
     for unit in units:
-        rows = grouped(aged(days, unit))
+        rows = grouped(since_first_order(days))
+        rows = rows.mutate(age=age_of(rows.day, rows.cohort_day, unit))
         step = rows.group_by([*keys, "age"]).aggregate(
-            active=rows.customer_id.nunique(where=rows.orders > 0), orders=rows.orders.sum(),
+            active=rows.count(where=opens_step(rows, unit)), orders=rows.orders.sum(),
             revenue=rows.revenue.sum(), margin=rows.margin.sum(),
         )  # fmt: skip
         found = step.join(sizes, keys)

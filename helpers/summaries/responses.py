@@ -8,7 +8,7 @@ from itertools import combinations
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.expressions import month_of, whole, with_products
+from helpers.summaries.arithmetic import exact, month_of, whole, with_products
 
 TIERS = (("top 10%", 0.1), ("next 20%", 0.3), ("next 30%", 0.6), ("last 40%", 1.0))
 # After a message revenue counts for two weeks, a webinar for a month; a survey may be answered as
@@ -52,7 +52,7 @@ def mails(touchpoints: ir.Table, orders: ir.Table, *, as_of: str) -> ir.Table:
     (last touch), with ``revenue_squares`` summed over messages, and ``buyers`` counts the messages
     that any order followed. An order after a mail is not an order because of it. Orders that carry
     a day but no time count as placed at midnight, so none follows a mail of the same day. With the
-    products of `expressions.with_products`, for a customer may have a step's mail more than once.
+    products of `arithmetic.with_products`, for a customer may have a step's mail more than once.
     """
     sent = touchpoints.filter(touchpoints.kind.lower() == "email")
     window = ibis.window(
@@ -78,7 +78,7 @@ def mails(touchpoints: ir.Table, orders: ir.Table, *, as_of: str) -> ir.Table:
         "sent", "arrived", "delivered_known", *FLAGS, *(f"{name}_known" for name in FLAGS), "ripe",
         "buyers",
     )  # fmt: skip
-    exact, none = each.revenue.cast("decimal(18, 0)"), ibis.literal(0, "decimal(38, 0)")
+    money, none = exact(each.revenue), ibis.literal(0, "decimal(38, 0)")
     people = each.group_by("campaign_id", "step", "customer_id").aggregate(
         sent=each.count(),
         arrived=each.count(where=each.delivered.fill_null(True)),
@@ -87,11 +87,11 @@ def mails(touchpoints: ir.Table, orders: ir.Table, *, as_of: str) -> ir.Table:
         **{f"{name}_known": each[name].count() for name in FLAGS},
         ripe=each.count(where=each.ripe), buyers=each.count(where=each.ripe & (each.orders > 0)),
         revenue=each.revenue.sum(where=each.ripe).fill_null(0),
-        squares=(exact * exact).sum(where=each.ripe).fill_null(none),
-        cubes=(exact * exact * exact).sum(where=each.ripe).fill_null(none),
+        squares=(money * money).sum(where=each.ripe).fill_null(none),
+        cubes=(money * money * money).sum(where=each.ripe).fill_null(none),
         first_day=each.sent_date.min(),
     )  # fmt: skip
-    brought, ripe = (people[name].cast("decimal(18, 0)") for name in ("revenue", "ripe"))
+    brought, ripe = (exact(people[name]) for name in ("revenue", "ripe"))
     return with_products(
         people, ("campaign_id", "step"), counted,
         [*((name, "arrived") for name in FLAGS), ("ripe", "ripe")],
@@ -114,7 +114,7 @@ def fatigue(touchpoints: ir.Table) -> ir.Table:
 
     ``touches`` counts the message itself and everything sent to the customer in the 30 days up to
     it (8 stands for 8 or more); messages for which unsubscribing was not recorded are left out.
-    With the products of `expressions.with_products`.
+    With the products of `arithmetic.with_products`.
     """
     mail = touchpoints.kind.lower() == "email"
     known = mail & touchpoints.unsubscribed.notnull()
@@ -172,7 +172,7 @@ def engagement(touchpoints: ir.Table, facts: ir.Table, days: ir.Table) -> ir.Tab
 
     ``arrived``, ``opened`` and ``clicked`` are of e-mails, ``asked`` and ``attended`` of webinars
     and calls whose attendance is known. A customer without an order has no channel or tier. With
-    the products of all of these by `expressions.with_products`, for a customer gives all of them.
+    the products of all of these by `arithmetic.with_products`, for a customer gives all of them.
     """
     people = facts.filter(facts.cohort_day.notnull()).select("customer_id", "channel")
     people = people.join(value_tiers(days), "customer_id")
@@ -204,7 +204,7 @@ def survey_answers(surveys: ir.Table, days: ir.Table) -> ir.Table:
     Of nps (0 to 10): promoters gave 9 or 10, detractors 0 to 6. Of csat (1 to 5): ``satisfied``
     gave 4 or 5. ``balance`` is promoters less detractors. ``unusable`` answers lie outside the
     scale and count for nothing else. The tier is that of the customer's revenue by the month's end;
-    without an order it is "no order". With the products of `expressions.with_products`.
+    without an order it is "no order". With the products of `arithmetic.with_products`.
     """
     kind = surveys.kind.lower()
     nps, csat = kind == "nps", kind == "csat"
@@ -244,7 +244,7 @@ def survey_requests(surveys: ir.Table, touchpoints: ir.Table, *, as_of: str) -> 
 
     ``ripe`` requests are 30 days old or more by ``as_of``; ``answered`` are those of them with any
     answer of the customer from the day of the request to the 30th day after it. With the products
-    of `expressions.with_products`.
+    of `arithmetic.with_products`.
     """
     asked = touchpoints.filter(touchpoints.kind.lower() == "survey")
     asked = asked.select("customer_id", "sent_date").distinct()

@@ -7,7 +7,7 @@ units (a period's cost spread over its days may be a fraction of one).
 import ibis
 from ibis.expr import types as ir
 
-from helpers.summaries.expressions import month_of, with_products
+from helpers.summaries.arithmetic import month_of, with_products
 
 RECOVERY_DAYS = LEAD_DAYS = 30
 # A checkout whose order comes within this time was never left.
@@ -125,7 +125,7 @@ def checkouts(carts: ir.Table, orders: ir.Table, *, as_of: str) -> ir.Table:
     days. ``without_order`` counts checkouts without any order by ``as_of``. An order counts from
     the day it was placed, whatever the cart says. ``customers`` are distinct, and a checkout
     without a customer counts as one of its own; the products are those of
-    `expressions.with_products`.
+    `arithmetic.with_products`.
     """
     sales = orders.filter(~orders.is_refund)
     sold = sales.group_by("order_id").aggregate(
