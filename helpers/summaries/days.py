@@ -13,37 +13,62 @@ from helpers.summaries.arithmetic import whole
 MONEY = ("revenue", "margin", "refunds", "cost")
 
 
-def counted_lines(orders: ir.Table) -> ir.Table:
-    """Order lines on the day they count on, with the margin that is known of each.
+def dated_lines(orders: ir.Table) -> ir.Table:
+    """Order lines on the day they count on, as they are.
 
     A refund stands on the first day of the order of that customer that it refunds, or on that of
-    its own row if no such sale is known. Its cost is known where that of what it gives back is: of
-    all the order's lines of its product, or of the whole order where it names no product of it.
-    Without a cost of its own the goods did not come back: then it costs what the refund itself did.
-    ``known_date`` is the day from which the shop knew of the line.
+    its own row if no such sale is known.
     """
-    sales, back = orders.filter(~orders.is_refund), orders.filter(orders.is_refund)
-    # Only refunds are joined, and only to the orders that have one: few rows of either.
-    sold = sales.semi_join(back, sales.order_id == back.refund_of)
-    keys = {"sold_order": sold.order_id, "sold_customer": sold.customer_id}
-    is_known = sold.margin.notnull().all()
-    whole_order = sold.group_by(**keys).aggregate(
-        sold_day=sold.order_date.min(), sold_known=is_known
+    sales, refunds, _ = _linked(orders)
+    kept = ("customer_id", "day", "is_refund", "revenue", "channel")
+    return ibis.union(
+        sales.mutate(day=sales.order_date).select(kept), refunds.select(kept), distinct=False
     )
-    goods = sold.group_by(**keys, sold_product=sold.product_id).aggregate(goods_known=is_known)
-    order = [("refund_of", "sold_order"), ("customer_id", "sold_customer")]
-    linked = back.left_join(whole_order, order).drop(*keys)
-    linked = linked.left_join(goods, [*order, ("product_id", "sold_product")])
+
+
+def counted_lines(orders: ir.Table) -> ir.Table:
+    """Order lines on the day they count on (`dated_lines`), with the margin that is known of each.
+
+    The cost of a refund is known where that of what it gives back is: of all the order's lines of
+    its product, or of the whole order where it names no product of it. Without a cost of its own
+    the goods did not come back: then it costs what the refund itself did. ``known_date`` is the day
+    from which the shop knew of the line.
+    """
+    sales, refunds, sold = _linked(orders)
+    goods = sold.group_by(**_order(sold), sold_product=sold.product_id).aggregate(
+        goods_known=sold.margin.notnull().all()
+    )
+    linked = refunds.left_join(goods, [*_ORDER, ("product_id", "sold_product")])
     is_known = linked.goods_known.fill_null(linked.sold_known)
     kept_goods = linked.revenue - linked.order_cost.fill_null(0)
     refund = ibis.cases((is_known, linked.margin.fill_null(kept_goods)))
-    margin = ibis.ifelse(linked.sold_day.isnull(), linked.margin, refund)
-    refunded = linked.mutate(day=linked.sold_day.fill_null(linked.order_date), margin=margin)
+    linked = linked.mutate(margin=ibis.ifelse(linked.sold_day.isnull(), linked.margin, refund))
     kept = ("customer_id", "day", "order_id", "is_refund", "quantity", "revenue", "discount",
             "margin", "order_cost", "channel", "event_date", "known_date")  # fmt: skip
     return ibis.union(
-        sales.mutate(day=sales.order_date).select(kept), refunded.select(kept), distinct=False
+        sales.mutate(day=sales.order_date).select(kept), linked.select(kept), distinct=False
     )
+
+
+_ORDER = (("refund_of", "sold_order"), ("customer_id", "sold_customer"))
+
+
+def _order(sold: ir.Table) -> dict[str, ir.StringColumn]:
+    return {"sold_order": sold.order_id, "sold_customer": sold.customer_id}
+
+
+def _linked(orders: ir.Table) -> tuple[ir.Table, ir.Table, ir.Table]:
+    """Give sales, refunds with the day of their sale and what is known of it, and the lines sold.
+
+    Only refunds are joined, and only to the orders that have one: few rows of either.
+    """
+    sales, back = orders.filter(~orders.is_refund), orders.filter(orders.is_refund)
+    sold = sales.semi_join(back, sales.order_id == back.refund_of)
+    whole_order = sold.group_by(**_order(sold)).aggregate(
+        sold_day=sold.order_date.min(), sold_known=sold.margin.notnull().all()
+    )
+    refunds = back.left_join(whole_order, [*_ORDER]).drop(*_order(sold))
+    return sales, refunds.mutate(day=refunds.sold_day.fill_null(refunds.order_date)), sold
 
 
 def customer_days(orders: ir.Table, facts: ir.Table) -> ir.Table:
@@ -146,7 +171,7 @@ def customer_facts(orders: ir.Table, customers: ir.Table) -> ir.Table:
 
     From the lines at once, so that histories cost two groupings, whatever else is known of a day.
     """
-    lines = counted_lines(orders)
+    lines = dated_lines(orders)
     sale, day = ~lines.is_refund, ("customer_id", "day")
     days = lines.group_by(*day).aggregate(
         revenue=whole(lines.revenue),
