@@ -17,7 +17,10 @@ DIMENSIONS = {
     "customer_class": ("customer class", "a column customer_class of customers"),
     "loyalty": ("loyalty program", "a column loyalty_member of customers"),
     "cart_flow": ("checkout flow of the first order", "a column cart_flow of orders"),
-    "campaign": ("campaign before the first order", "a table touchpoints"),
+    "campaign": (
+        "campaign before the first order",
+        "messages of campaigns, in touchpoints, that go out to people before they buy",
+    ),
     "age_band": ("age band", "a column age_band of customers"),
 }
 # Lines in one picture, and the months of age it reaches to.
